@@ -1,0 +1,101 @@
+//! The values that commit to migrations: leaf, chain, and refinery's own checksum.
+
+use std::fmt;
+use std::hash::{Hash, Hasher};
+
+use siphasher::sip::SipHasher13;
+
+use crate::Kind;
+
+/// A BLAKE3 value.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub struct Checksum(pub [u8; 32]);
+
+impl Checksum {
+    /// The chain value before the first migration.
+    pub const EMPTY: Checksum = Checksum([0; 32]);
+
+    /// The 64 hexadecimal digits.
+    pub fn to_hex(self) -> String {
+        self.to_string()
+    }
+
+    /// Reads 64 hexadecimal digits.
+    pub fn from_hex(hex: &str) -> Option<Checksum> {
+        let bytes = hex.as_bytes();
+        if bytes.len() != 64 {
+            return None;
+        }
+        let mut out = [0; 32];
+        for (byte, pair) in out.iter_mut().zip(bytes.chunks_exact(2)) {
+            let high = (pair[0] as char).to_digit(16)?;
+            let low = (pair[1] as char).to_digit(16)?;
+            *byte = (high * 16 + low) as u8;
+        }
+        Some(Checksum(out))
+    }
+}
+
+impl fmt::Display for Checksum {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Checksum {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// Commits to one migration: its kind, version, name, and the text that is executed, in which
+/// the directives stand. Every part is preceded by its length, so that no two migrations share
+/// the bytes that are hashed.
+pub fn leaf(kind: Kind, version: i64, name: &str, sql: &str) -> Checksum {
+    let mut hasher = blake3::Hasher::new_derive_key("touchmark v1 leaf");
+    let mut part = |bytes: &[u8]| {
+        hasher.update(&(bytes.len() as u64).to_le_bytes());
+        hasher.update(bytes);
+    };
+    part(&[kind.letter() as u8]);
+    part(&version.to_le_bytes());
+    part(name.as_bytes());
+    part(sql.as_bytes());
+    Checksum(*hasher.finalize().as_bytes())
+}
+
+/// Commits to a migration and to all before it.
+pub fn chain(previous: Checksum, leaf: Checksum) -> Checksum {
+    let mut hasher = blake3::Hasher::new_derive_key("touchmark v1 chain");
+    hasher.update(&previous.0);
+    hasher.update(&leaf.0);
+    Checksum(*hasher.finalize().as_bytes())
+}
+
+/// Commits to the tokens of a statement or script; each is preceded by its length.
+pub fn semantic<'a>(tokens: impl Iterator<Item = &'a str>) -> Checksum {
+    let mut hasher = blake3::Hasher::new_derive_key("touchmark v1 semantic");
+    for token in tokens {
+        hasher.update(&(token.len() as u64).to_le_bytes());
+        hasher.update(token.as_bytes());
+    }
+    Checksum(*hasher.finalize().as_bytes())
+}
+
+/// refinery's checksums of a migration: SipHash-1-3 over name, version and text. The value
+/// depends on the width that refinery was built with for versions, so both are given: 64-bit
+/// first, then 32-bit where the version fits.
+pub fn refinery(version: i64, name: &str, sql: &str) -> Vec<u64> {
+    let hash = |version: &dyn Fn(&mut SipHasher13)| {
+        let mut hasher = SipHasher13::new();
+        name.hash(&mut hasher);
+        version(&mut hasher);
+        sql.hash(&mut hasher);
+        hasher.finish()
+    };
+    let mut out = vec![hash(&|h| version.hash(h))];
+    if let Ok(narrow) = i32::try_from(version) {
+        out.push(hash(&|h| narrow.hash(h)));
+    }
+    out
+}

@@ -1,0 +1,165 @@
+//! One migration as it was read from its files.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::Checksum;
+
+/// What the first letter of a file name says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Kind {
+    /// `V<version>__<name>.sql`: applied once, in the order of the versions.
+    Versioned,
+    /// `U<version>__<name>.sql`: applied once, also when newer versions are applied already.
+    OutOfOrder,
+    /// `R__<name>.sql`: applied after the others, again whenever its content changes.
+    Repeatable,
+}
+
+impl Kind {
+    /// The first letter of the file name.
+    pub fn letter(self) -> char {
+        match self {
+            Kind::Versioned => 'V',
+            Kind::OutOfOrder => 'U',
+            Kind::Repeatable => 'R',
+        }
+    }
+
+    /// The kind that a file name's first letter stands for.
+    pub fn from_letter(letter: char) -> Option<Kind> {
+        match letter {
+            'V' => Some(Kind::Versioned),
+            'U' => Some(Kind::OutOfOrder),
+            'R' => Some(Kind::Repeatable),
+            _ => None,
+        }
+    }
+}
+
+/// One migration: its identity, its SQL, and what was computed from them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Migration {
+    /// What the first letter of the file name says.
+    pub kind: Kind,
+    /// The version; 0 for a repeatable one.
+    pub version: i64,
+    /// How many digits the version has in the file name (`V001` has 3); 0 for a repeatable one.
+    pub digits: u8,
+    /// The name: `\w+`.
+    pub name: String,
+    /// What applies it.
+    pub up: Script,
+    /// What undoes it.
+    pub down: Option<Script>,
+    /// Commits to kind, version, name and the up script.
+    pub leaf: Checksum,
+    /// Commits to this migration and to all before it in the set.
+    pub chain: Checksum,
+    /// refinery's checksums that an applied row may carry; see [`crate::checksum::refinery`].
+    pub refinery: Vec<u64>,
+}
+
+impl fmt::Display for Migration {
+    /// `V1__users` or `R__views`, without leading zeros.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        label(f, self.kind, self.version, &self.name)
+    }
+}
+
+pub(crate) fn label(
+    f: &mut fmt::Formatter<'_>,
+    kind: Kind,
+    version: i64,
+    name: &str,
+) -> fmt::Result {
+    match kind {
+        Kind::Repeatable => write!(f, "R__{name}"),
+        _ => write!(f, "{}{version}__{name}", kind.letter()),
+    }
+}
+
+/// The text of one file, as it is hashed and executed, and what its header and statements say.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Script {
+    /// The normalised text: without a byte order mark, with LF line ends.
+    pub sql: String,
+    /// What the header says.
+    pub directives: Directives,
+    /// The statements in order, without their semicolons.
+    pub statements: Vec<Statement>,
+}
+
+/// The header directives of a file: `-- touchmark: …` lines at its top.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Directives {
+    /// `no-transaction`: each statement on its own, because one of them refuses a transaction.
+    pub no_transaction: bool,
+    /// `lock-timeout 5s`: how long a statement may wait for a lock before the migration is
+    /// rolled back and tried again.
+    pub lock_timeout: Option<Duration>,
+    /// `statement-timeout 10min`: how long one statement may run.
+    pub statement_timeout: Option<Duration>,
+    /// `irreversible "why"`: there is no way back, and why.
+    pub irreversible: Option<String>,
+    /// `unparsed`: the syntax check is off for this file; only the lexer is used.
+    pub unparsed: bool,
+}
+
+/// One statement of a script.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Statement {
+    /// Byte offset of its first token in the script's text.
+    pub start: usize,
+    /// Byte offset after its last token, before the semicolon.
+    pub end: usize,
+    /// What it means for a run without a transaction.
+    pub kind: StatementKind,
+    /// Hash of its tokens, so without comments and white space.
+    pub semantic: Checksum,
+}
+
+/// What a statement means for a run without a transaction, and how an interrupted one is
+/// found out about. Names are as the server stores them: folded, or unquoted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StatementKind {
+    /// May run in a transaction, so it commits together with the record of its progress.
+    Transactional,
+    /// `CREATE INDEX CONCURRENTLY`: look at the index.
+    CreateIndexConcurrently {
+        /// Schema of the table, where the statement names it.
+        schema: Option<String>,
+        /// Name of the table.
+        table: String,
+        /// Name of the index, which lives in the table's schema.
+        index: String,
+    },
+    /// `DROP INDEX CONCURRENTLY`: done when the index is gone.
+    DropIndexConcurrently {
+        /// Schema of the index, where the statement names it.
+        schema: Option<String>,
+        /// Name of the index.
+        index: String,
+    },
+    /// May be run again without harm: `VACUUM`, `REINDEX`, `ALTER SYSTEM`, …
+    Rerunnable,
+    /// Nothing is known about it: somebody has to look.
+    Opaque,
+}
+
+/// All migrations of a directory.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct MigrationSet {
+    /// Name of the directory for messages, relative to the workspace, with `/`: `migrations`.
+    pub directory: String,
+    /// In the order of the chain: versioned and out-of-order ones by version, then the
+    /// repeatable ones by name.
+    pub migrations: Vec<Migration>,
+}
+
+impl MigrationSet {
+    /// Commits to the whole set: the chain value of its last migration.
+    pub fn head(&self) -> Checksum {
+        self.migrations.last().map_or(Checksum::EMPTY, |m| m.chain)
+    }
+}
