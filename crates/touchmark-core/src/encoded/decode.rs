@@ -1,0 +1,332 @@
+//! Reading the encoded form.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::History;
+use super::layout::*;
+use crate::migration::label;
+use crate::{Checksum, Directives, Kind, Statement, StatementKind};
+
+/// Why bytes are not an encoded set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DecodeError {
+    /// The magic number is not there.
+    #[error("this is not an encoded migration set")]
+    NotASet,
+    /// A newer or older release wrote it.
+    #[error("the encoded migration set has format {0}, and this release reads format {FORMAT}")]
+    Format(u32),
+    /// Something in it contradicts something else; the offset is where that was noticed.
+    #[error("the encoded migration set is damaged at byte {0}")]
+    Damaged(usize),
+}
+
+/// An encoded set, opened: its header was checked, the rest is decoded when it is asked for.
+#[derive(Clone, Copy)]
+pub struct Encoded<'a> {
+    bytes: &'a [u8],
+    count: usize,
+}
+
+impl<'a> Encoded<'a> {
+    /// Checks the header. `bytes` may be longer than the set, as a section of a binary is.
+    pub fn open(bytes: &'a [u8]) -> Result<Encoded<'a>, DecodeError> {
+        let header = bytes.get(..INDEX_AT).ok_or(DecodeError::NotASet)?;
+        if header[..MAGIC.len()] != MAGIC {
+            return Err(DecodeError::NotASet);
+        }
+        let format = u32::from_le_bytes(fixed(header, FORMAT_AT)?);
+        if format != FORMAT {
+            return Err(DecodeError::Format(format));
+        }
+        let count = u32::from_le_bytes(fixed(header, COUNT_AT)?) as usize;
+        let total = usize::try_from(u64::from_le_bytes(fixed(header, TOTAL_AT)?))
+            .map_err(|_| DecodeError::Damaged(TOTAL_AT))?;
+        let bytes = bytes.get(..total).ok_or(DecodeError::Damaged(TOTAL_AT))?;
+        let index = count
+            .checked_mul(RECORD)
+            .and_then(|size| size.checked_add(INDEX_AT));
+        if index.is_none_or(|end| end > total) {
+            return Err(DecodeError::Damaged(COUNT_AT));
+        }
+        Ok(Encoded { bytes, count })
+    }
+
+    /// How many migrations there are.
+    pub fn len(&self) -> usize {
+        self.count
+    }
+
+    /// Whether there is no migration.
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// The chain value of the last migration: commits to the whole set.
+    pub fn head(&self) -> Checksum {
+        Checksum(fixed(self.bytes, HEAD_AT).unwrap_or_default())
+    }
+
+    /// Commits to every byte of the set, the down scripts and the place of its history included.
+    pub fn digest(&self) -> Checksum {
+        Checksum(fixed(self.bytes, DIGEST_AT).unwrap_or_default())
+    }
+
+    /// Whether the digest is that of the bytes.
+    pub fn is_intact(&self) -> bool {
+        blake3::derive_key("touchmark v1 set", &self.bytes[HEAD_AT..]) == self.digest().0
+    }
+
+    /// The highest version, or -1 where there is none.
+    pub fn last_version(&self) -> i64 {
+        i64::from_le_bytes(fixed(self.bytes, VERSION_AT).unwrap_or([0xff; 8]))
+    }
+
+    /// The directory's name for messages, and the place of the history.
+    pub fn names(&self) -> Result<(&'a str, History), DecodeError> {
+        let at = u64::from_le_bytes(fixed(self.bytes, NAMES_AT)?);
+        let mut body = Body {
+            bytes: self.bytes,
+            at: usize::try_from(at).map_err(|_| DecodeError::Damaged(NAMES_AT))?,
+        };
+        let directory = body.string()?;
+        let schema = body.string()?.to_owned();
+        let table = body.string()?.to_owned();
+        Ok((directory, History { schema, table }))
+    }
+
+    /// The migration at a position of the chain.
+    pub fn get(&self, position: usize) -> Result<EncodedMigration<'a>, DecodeError> {
+        let at = INDEX_AT + position.saturating_mul(RECORD);
+        if position >= self.count {
+            return Err(DecodeError::Damaged(at));
+        }
+        let damaged = DecodeError::Damaged(at);
+        let record = self.bytes.get(at..at + RECORD).ok_or(damaged)?;
+        let kind = Kind::from_letter(record[R_LETTER] as char).ok_or(damaged)?;
+        let mut body = Body {
+            bytes: self.bytes,
+            at: u32::from_le_bytes(fixed(record, R_BODY)?) as usize,
+        };
+        Ok(EncodedMigration {
+            kind,
+            version: i64::from_le_bytes(fixed(record, R_VERSION)?),
+            digits: record[R_DIGITS],
+            leaf: Checksum(fixed(record, R_LEAF)?),
+            chain: Checksum(fixed(record, R_CHAIN)?),
+            name: body.string()?,
+            up: body.script()?,
+            down: match record[R_FLAGS] & FLAG_DOWN {
+                0 => None,
+                _ => Some(body.script()?),
+            },
+            refinery: body.checksums()?,
+        })
+    }
+
+    /// All migrations in the order of the chain.
+    pub fn migrations(&self) -> Result<Vec<EncodedMigration<'a>>, DecodeError> {
+        (0..self.count).map(|position| self.get(position)).collect()
+    }
+}
+
+impl fmt::Debug for Encoded<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Encoded")
+            .field("count", &self.count)
+            .field("head", &self.head())
+            .finish_non_exhaustive()
+    }
+}
+
+/// One migration of an encoded set. The texts are borrowed from it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EncodedMigration<'a> {
+    /// What the first letter of the file name says.
+    pub kind: Kind,
+    /// The version; 0 for a repeatable one.
+    pub version: i64,
+    /// How many digits the version has in the file name.
+    pub digits: u8,
+    /// Commits to kind, version, name and the up script.
+    pub leaf: Checksum,
+    /// Commits to this migration and to all before it.
+    pub chain: Checksum,
+    /// The name.
+    pub name: &'a str,
+    /// What applies it.
+    pub up: EncodedScript<'a>,
+    /// What undoes it.
+    pub down: Option<EncodedScript<'a>>,
+    /// refinery's checksums that an applied row may carry; the first is the one to record.
+    pub refinery: Vec<u64>,
+}
+
+impl EncodedMigration<'_> {
+    /// The name of its file, without the directory.
+    pub fn file_name(&self) -> String {
+        match self.kind {
+            Kind::Repeatable => format!("R__{}.sql", self.name),
+            _ => format!(
+                "{}{:0digits$}__{}.sql",
+                self.kind.letter(),
+                self.version,
+                self.name,
+                digits = usize::from(self.digits)
+            ),
+        }
+    }
+}
+
+impl fmt::Display for EncodedMigration<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        label(f, self.kind, self.version, self.name)
+    }
+}
+
+/// One script of an encoded set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EncodedScript<'a> {
+    /// The text as it is executed.
+    pub sql: &'a str,
+    /// What its header says.
+    pub directives: Directives,
+    /// Its statements. Kind and hash are there only for a script without a transaction.
+    pub statements: Vec<Statement>,
+}
+
+struct Body<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Body<'a> {
+    fn damaged(&self) -> DecodeError {
+        DecodeError::Damaged(self.at)
+    }
+
+    fn take(&mut self, len: usize) -> Result<&'a [u8], DecodeError> {
+        let end = self.at.checked_add(len).ok_or(self.damaged())?;
+        let bytes = self.bytes.get(self.at..end).ok_or(self.damaged())?;
+        self.at = end;
+        Ok(bytes)
+    }
+
+    fn number(&mut self) -> Result<u64, DecodeError> {
+        let mut value = 0u64;
+        for shift in (0..64).step_by(7) {
+            let byte = self.take(1)?[0];
+            value |= u64::from(byte & 0x7f) << shift;
+            if byte & 0x80 == 0 {
+                return Ok(value);
+            }
+        }
+        Err(self.damaged())
+    }
+
+    fn size(&mut self) -> Result<usize, DecodeError> {
+        usize::try_from(self.number()?).map_err(|_| self.damaged())
+    }
+
+    fn string(&mut self) -> Result<&'a str, DecodeError> {
+        let len = self.size()?;
+        let damaged = self.damaged();
+        std::str::from_utf8(self.take(len)?).map_err(|_| damaged)
+    }
+
+    fn owned(&mut self) -> Result<String, DecodeError> {
+        self.string().map(str::to_owned)
+    }
+
+    fn schema(&mut self) -> Result<Option<String>, DecodeError> {
+        self.owned()
+            .map(|name| Some(name).filter(|n| !n.is_empty()))
+    }
+
+    fn checksums(&mut self) -> Result<Vec<u64>, DecodeError> {
+        let count = self.size()?;
+        // Not `with_capacity`: the count may be forged.
+        (0..count)
+            .map(|_| Ok(u64::from_le_bytes(fixed(self.take(8)?, 0)?)))
+            .collect()
+    }
+
+    fn script(&mut self) -> Result<EncodedScript<'a>, DecodeError> {
+        let sql = self.string()?;
+        let directives = self.directives()?;
+        let count = self.size()?;
+        let mut statements = Vec::new();
+        let mut at = 0usize;
+        for _ in 0..count {
+            let start = at.checked_add(self.size()?).ok_or(self.damaged())?;
+            let end = start.checked_add(self.size()?).ok_or(self.damaged())?;
+            if sql.get(start..end).is_none() {
+                return Err(self.damaged());
+            }
+            let (kind, semantic) = if directives.no_transaction {
+                (self.statement_kind()?, Checksum(fixed(self.take(32)?, 0)?))
+            } else {
+                (StatementKind::Transactional, Checksum::EMPTY)
+            };
+            statements.push(Statement {
+                start,
+                end,
+                kind,
+                semantic,
+            });
+            at = end;
+        }
+        Ok(EncodedScript {
+            sql,
+            directives,
+            statements,
+        })
+    }
+
+    fn directives(&mut self) -> Result<Directives, DecodeError> {
+        let flags = self.number()?;
+        let mut millis = |flag: u64| -> Result<Option<Duration>, DecodeError> {
+            Ok(match flags & flag {
+                0 => None,
+                _ => Some(Duration::from_millis(self.number()?)),
+            })
+        };
+        Ok(Directives {
+            no_transaction: flags & NO_TRANSACTION != 0,
+            unparsed: flags & UNPARSED != 0,
+            lock_timeout: millis(LOCK_TIMEOUT)?,
+            statement_timeout: millis(STATEMENT_TIMEOUT)?,
+            irreversible: match flags & IRREVERSIBLE {
+                0 => None,
+                _ => Some(self.owned()?),
+            },
+        })
+    }
+
+    fn statement_kind(&mut self) -> Result<StatementKind, DecodeError> {
+        Ok(match self.number()? {
+            TRANSACTIONAL => StatementKind::Transactional,
+            CREATE_INDEX => StatementKind::CreateIndexConcurrently {
+                schema: self.schema()?,
+                table: self.owned()?,
+                index: self.owned()?,
+            },
+            DROP_INDEX => StatementKind::DropIndexConcurrently {
+                schema: self.schema()?,
+                index: self.owned()?,
+            },
+            RERUNNABLE => StatementKind::Rerunnable,
+            OPAQUE => StatementKind::Opaque,
+            _ => return Err(self.damaged()),
+        })
+    }
+}
+
+fn fixed<const N: usize>(bytes: &[u8], at: usize) -> Result<[u8; N], DecodeError> {
+    bytes
+        .get(at..at + N)
+        .and_then(|slice| slice.try_into().ok())
+        .ok_or(DecodeError::Damaged(at))
+}

@@ -1,0 +1,132 @@
+//! Writing the encoded form.
+
+use super::History;
+use super::layout::*;
+use crate::{Kind, MigrationSet, Script, StatementKind};
+
+/// Encodes a set, with the place of its history. The same set always gives the same bytes.
+pub fn encode(set: &MigrationSet, history: &History) -> Vec<u8> {
+    let mut index = Vec::with_capacity(set.migrations.len() * RECORD);
+    let mut bodies = Vec::new();
+    string(&mut bodies, &set.directory);
+    string(&mut bodies, &history.schema);
+    string(&mut bodies, &history.table);
+    let bodies_at = INDEX_AT + set.migrations.len() * RECORD;
+
+    for migration in &set.migrations {
+        let mut record = [0; RECORD];
+        record[R_LETTER] = migration.kind.letter() as u8;
+        record[R_FLAGS] = if migration.down.is_some() {
+            FLAG_DOWN
+        } else {
+            0
+        };
+        record[R_DIGITS] = migration.digits;
+        let body_at = (bodies_at + bodies.len()) as u32;
+        record[R_BODY..R_BODY + 4].copy_from_slice(&body_at.to_le_bytes());
+        record[R_VERSION..R_VERSION + 8].copy_from_slice(&migration.version.to_le_bytes());
+        record[R_LEAF..R_LEAF + 32].copy_from_slice(&migration.leaf.0);
+        record[R_CHAIN..R_CHAIN + 32].copy_from_slice(&migration.chain.0);
+        index.extend_from_slice(&record);
+
+        string(&mut bodies, &migration.name);
+        script(&mut bodies, &migration.up);
+        if let Some(down) = &migration.down {
+            script(&mut bodies, down);
+        }
+        number(&mut bodies, migration.refinery.len() as u64);
+        for checksum in &migration.refinery {
+            bodies.extend_from_slice(&checksum.to_le_bytes());
+        }
+    }
+
+    let mut out = vec![0; INDEX_AT];
+    out.extend_from_slice(&index);
+    out.extend_from_slice(&bodies);
+    let total = out.len() as u64;
+    let last_version = set
+        .migrations
+        .iter()
+        .rfind(|m| m.kind != Kind::Repeatable)
+        .map_or(-1, |m| m.version);
+    out[..MAGIC.len()].copy_from_slice(&MAGIC);
+    out[FORMAT_AT..FORMAT_AT + 4].copy_from_slice(&FORMAT.to_le_bytes());
+    out[COUNT_AT..COUNT_AT + 4].copy_from_slice(&(set.migrations.len() as u32).to_le_bytes());
+    out[TOTAL_AT..TOTAL_AT + 8].copy_from_slice(&total.to_le_bytes());
+    out[HEAD_AT..HEAD_AT + 32].copy_from_slice(&set.head().0);
+    out[NAMES_AT..NAMES_AT + 8].copy_from_slice(&(bodies_at as u64).to_le_bytes());
+    out[VERSION_AT..VERSION_AT + 8].copy_from_slice(&last_version.to_le_bytes());
+    let digest = blake3::derive_key("touchmark v1 set", &out[HEAD_AT..]);
+    out[DIGEST_AT..DIGEST_AT + 32].copy_from_slice(&digest);
+    out
+}
+
+fn script(out: &mut Vec<u8>, script: &Script) {
+    string(out, &script.sql);
+    let directives = &script.directives;
+    let lock_timeout = directives.lock_timeout.map(|d| d.as_millis() as u64);
+    let statement_timeout = directives.statement_timeout.map(|d| d.as_millis() as u64);
+    let flag = |set: bool, flag: u64| if set { flag } else { 0 };
+    number(
+        out,
+        flag(directives.no_transaction, NO_TRANSACTION)
+            | flag(directives.unparsed, UNPARSED)
+            | flag(lock_timeout.is_some(), LOCK_TIMEOUT)
+            | flag(statement_timeout.is_some(), STATEMENT_TIMEOUT)
+            | flag(directives.irreversible.is_some(), IRREVERSIBLE),
+    );
+    for timeout in [lock_timeout, statement_timeout].into_iter().flatten() {
+        number(out, timeout);
+    }
+    if let Some(why) = &directives.irreversible {
+        string(out, why);
+    }
+    number(out, script.statements.len() as u64);
+    let mut at = 0;
+    for statement in &script.statements {
+        number(out, (statement.start - at) as u64);
+        number(out, (statement.end - statement.start) as u64);
+        at = statement.end;
+        // Only a run without a transaction resumes at a statement, so only it needs to know more.
+        if directives.no_transaction {
+            statement_kind(out, &statement.kind);
+            out.extend_from_slice(&statement.semantic.0);
+        }
+    }
+}
+
+fn statement_kind(out: &mut Vec<u8>, kind: &StatementKind) {
+    match kind {
+        StatementKind::Transactional => number(out, TRANSACTIONAL),
+        StatementKind::CreateIndexConcurrently {
+            schema,
+            table,
+            index,
+        } => {
+            number(out, CREATE_INDEX);
+            string(out, schema.as_deref().unwrap_or(""));
+            string(out, table);
+            string(out, index);
+        }
+        StatementKind::DropIndexConcurrently { schema, index } => {
+            number(out, DROP_INDEX);
+            string(out, schema.as_deref().unwrap_or(""));
+            string(out, index);
+        }
+        StatementKind::Rerunnable => number(out, RERUNNABLE),
+        StatementKind::Opaque => number(out, OPAQUE),
+    }
+}
+
+fn string(out: &mut Vec<u8>, text: &str) {
+    number(out, text.len() as u64);
+    out.extend_from_slice(text.as_bytes());
+}
+
+fn number(out: &mut Vec<u8>, mut value: u64) {
+    while value >= 0x80 {
+        out.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    out.push(value as u8);
+}

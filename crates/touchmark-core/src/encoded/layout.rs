@@ -1,0 +1,40 @@
+//! Offsets and flags that the encoder and the decoder share.
+
+pub(super) const MAGIC: [u8; 16] = *b"touchmark\0set\r\n\x1a";
+pub(super) const FORMAT: u32 = 1;
+
+// The header.
+pub(super) const FORMAT_AT: usize = 16;
+pub(super) const COUNT_AT: usize = 20;
+pub(super) const TOTAL_AT: usize = 24;
+pub(super) const DIGEST_AT: usize = 32;
+pub(super) const HEAD_AT: usize = 64;
+pub(super) const NAMES_AT: usize = 96;
+pub(super) const VERSION_AT: usize = 104;
+pub(super) const INDEX_AT: usize = 112;
+
+// One record of the index.
+pub(super) const RECORD: usize = 80;
+pub(super) const R_LETTER: usize = 0;
+pub(super) const R_FLAGS: usize = 1;
+pub(super) const R_DIGITS: usize = 2;
+pub(super) const R_BODY: usize = 4;
+pub(super) const R_VERSION: usize = 8;
+pub(super) const R_LEAF: usize = 16;
+pub(super) const R_CHAIN: usize = 48;
+
+pub(super) const FLAG_DOWN: u8 = 1;
+
+// Directives of a script.
+pub(super) const NO_TRANSACTION: u64 = 1;
+pub(super) const UNPARSED: u64 = 2;
+pub(super) const LOCK_TIMEOUT: u64 = 4;
+pub(super) const STATEMENT_TIMEOUT: u64 = 8;
+pub(super) const IRREVERSIBLE: u64 = 16;
+
+// Kinds of statements.
+pub(super) const TRANSACTIONAL: u64 = 0;
+pub(super) const CREATE_INDEX: u64 = 1;
+pub(super) const DROP_INDEX: u64 = 2;
+pub(super) const RERUNNABLE: u64 = 3;
+pub(super) const OPAQUE: u64 = 4;
