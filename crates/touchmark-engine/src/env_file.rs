@@ -1,0 +1,311 @@
+//! The `.env` file beside the workspace's `Cargo.toml`, which the application, compose and other tools read.
+//!
+//! Lines that are not ours, comments and their order are kept. A `DATABASE_URL` that we wrote has [`MARK`] directly
+//! above it; without the mark it is the user's own, and is never changed.
+
+use std::{
+    fs,
+    io::{self, Write},
+    path::{Path, PathBuf},
+};
+
+use crate::Error;
+
+/// The comment above a `DATABASE_URL` that we wrote.
+pub const MARK: &str =
+    "# written by `cargo xtask db-up`; remove this line to keep the URL below as your own";
+
+/// The name of the variable that everything reads.
+pub const DATABASE_URL: &str = "DATABASE_URL";
+
+/// The file's lines.
+#[derive(Clone)]
+pub struct EnvFile {
+    root: PathBuf,
+    lines: Vec<String>,
+}
+
+impl EnvFile {
+    /// Reads `<root>/.env`; a missing file is an empty one.
+    pub fn load(root: &Path) -> Result<EnvFile, Error> {
+        let path = root.join(".env");
+        let text = match fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+            Err(source) => {
+                return Err(Error::Io {
+                    action: "read",
+                    path,
+                    source,
+                });
+            }
+        };
+        let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+        Ok(EnvFile {
+            root: root.to_owned(),
+            lines: text.lines().map(str::to_owned).collect(),
+        })
+    }
+
+    /// The value of `key`, without its quotes. The last line wins, as in a shell.
+    pub fn get(&self, key: &str) -> Option<String> {
+        let index = self.position(key)?;
+        let (_, value) = assignment(&self.lines[index])?;
+        Some(unquote(value))
+    }
+
+    /// Whether the `DATABASE_URL` in the file is one that we wrote.
+    pub fn is_ours(&self) -> bool {
+        self.position(DATABASE_URL)
+            .and_then(|index| index.checked_sub(1))
+            .is_some_and(|above| self.lines[above].trim() == MARK)
+    }
+
+    /// The `DATABASE_URL` that a user wrote, if any.
+    pub fn own_url(&self) -> Option<String> {
+        self.get(DATABASE_URL)
+            .filter(|url| !url.is_empty() && !self.is_ours())
+    }
+
+    /// Changes or adds a value; [`EnvFile::save`] writes it.
+    pub fn set(&mut self, key: &str, value: &str) {
+        let line = format!("{key}={}", quote(value));
+        match self.position(key) {
+            Some(index) => self.lines[index] = line,
+            None => self.lines.push(line),
+        }
+    }
+
+    /// Changes or adds our `DATABASE_URL` with its mark. A user's own is left alone: then the answer is `false`.
+    pub fn set_database_url(&mut self, url: &str) -> bool {
+        match self.position(DATABASE_URL) {
+            Some(_) if self.is_ours() => self.set(DATABASE_URL, url),
+            Some(_) if self.get(DATABASE_URL).is_some_and(|url| !url.is_empty()) => return false,
+            Some(index) => {
+                self.lines.insert(index, MARK.to_owned());
+                self.set(DATABASE_URL, url);
+            }
+            None => {
+                self.lines.push(MARK.to_owned());
+                self.set(DATABASE_URL, url);
+            }
+        }
+        true
+    }
+
+    /// Removes our `DATABASE_URL` and its mark. A user's own stays.
+    pub fn remove_database_url(&mut self) {
+        if let (true, Some(index)) = (self.is_ours(), self.position(DATABASE_URL)) {
+            self.lines.drain(index - 1..=index);
+        }
+    }
+
+    /// Writes the file in one step, readable by its owner only, and makes sure that git ignores it.
+    pub fn save(&self) -> Result<(), Error> {
+        let link = self.root.join(".env");
+        // A link to a shared file stays a link: what it points to is replaced.
+        let path = fs::canonicalize(&link).unwrap_or(link);
+        let directory = path.parent().unwrap_or(&self.root);
+        let write = || -> io::Result<()> {
+            let mut file = tempfile::Builder::new()
+                .prefix(".env.")
+                .tempfile_in(directory)?;
+            for line in &self.lines {
+                writeln!(file, "{line}")?;
+            }
+            file.as_file().sync_all()?;
+            file.persist(&path)?;
+            Ok(())
+        };
+        ignore(&self.root)?;
+        write().map_err(|source| Error::Io {
+            action: "write",
+            path: path.clone(),
+            source,
+        })
+    }
+
+    fn position(&self, key: &str) -> Option<usize> {
+        self.lines
+            .iter()
+            .rposition(|line| assignment(line).is_some_and(|(name, _)| name == key))
+    }
+}
+
+/// Appends `.env` to `.gitignore` unless a line there covers it already.
+fn ignore(root: &Path) -> Result<(), Error> {
+    let path = root.join(".gitignore");
+    let text = match fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+        Err(source) => {
+            return Err(Error::Io {
+                action: "read",
+                path,
+                source,
+            });
+        }
+    };
+    let covers =
+        |line: &str| matches!(line.trim(), ".env" | "/.env" | ".env*" | "/.env*" | "*.env");
+    if text.lines().any(covers) {
+        return Ok(());
+    }
+    let gap = if text.is_empty() || text.ends_with('\n') {
+        ""
+    } else {
+        "\n"
+    };
+    fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(&path)
+        .and_then(|mut file| writeln!(file, "{gap}.env"))
+        .map_err(|source| Error::Io {
+            action: "write",
+            path,
+            source,
+        })
+}
+
+fn assignment(line: &str) -> Option<(&str, &str)> {
+    let line = line.trim_start();
+    let line = line.strip_prefix("export ").unwrap_or(line);
+    let (name, value) = line.split_once('=')?;
+    let name = name.trim();
+    let valid = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+    valid.then_some((name, value.trim()))
+}
+
+fn unquote(value: &str) -> String {
+    for quote in ['"', '\''] {
+        if let Some(rest) = value.strip_prefix(quote)
+            && let Some((inner, _)) = rest.split_once(quote)
+        {
+            return inner.to_owned();
+        }
+    }
+    let end = value.find(" #").unwrap_or(value.len());
+    value[..end].trim_end().to_owned()
+}
+
+/// Single quotes keep `$`, `#` and spaces as they are, in compose as in a shell.
+fn quote(value: &str) -> String {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~:/?@%&=+,".contains(&b);
+    if value.bytes().all(plain) {
+        value.to_owned()
+    } else if value.contains('\'') {
+        format!("\"{value}\"")
+    } else {
+        format!("'{value}'")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(text: &str) -> (tempfile::TempDir, EnvFile) {
+        let root = tempfile::tempdir().unwrap();
+        fs::write(root.path().join(".env"), text).unwrap();
+        let file = EnvFile::load(root.path()).unwrap();
+        (root, file)
+    }
+
+    fn saved(root: &tempfile::TempDir) -> String {
+        fs::read_to_string(root.path().join(".env")).unwrap()
+    }
+
+    #[test]
+    fn other_lines_stay_as_they_are() {
+        let before = "# mine\nA=1\n\nexport B = 'two # 2'  \nC=x # note\nnot an assignment\n";
+        let (root, mut file) = with(before);
+        assert_eq!(file.get("A").as_deref(), Some("1"));
+        assert_eq!(file.get("B").as_deref(), Some("two # 2"));
+        assert_eq!(file.get("C").as_deref(), Some("x"));
+        assert_eq!(file.get("D"), None);
+        assert!(file.set_database_url("postgresql://a:b@127.0.0.1/c"));
+        file.set("POSTGRES_PORT", "54321");
+        file.save().unwrap();
+        let after = format!(
+            "{before}{MARK}\nDATABASE_URL=postgresql://a:b@127.0.0.1/c\nPOSTGRES_PORT=54321\n"
+        );
+        assert_eq!(saved(&root), after);
+        let mut again = EnvFile::load(root.path()).unwrap();
+        assert!(again.is_ours());
+        assert_eq!(again.own_url(), None);
+        assert!(again.set_database_url("postgresql://a:b@127.0.0.1/d"));
+        again.remove_database_url();
+        again.save().unwrap();
+        assert_eq!(saved(&root), format!("{before}POSTGRES_PORT=54321\n"));
+    }
+
+    #[test]
+    fn a_users_url_is_never_changed() {
+        let (root, mut file) = with("DATABASE_URL=\"postgres://me@db/x\"\n");
+        assert_eq!(file.own_url().as_deref(), Some("postgres://me@db/x"));
+        assert!(!file.set_database_url("postgresql://a@127.0.0.1/c"));
+        file.remove_database_url();
+        file.save().unwrap();
+        assert_eq!(saved(&root), "DATABASE_URL=\"postgres://me@db/x\"\n");
+    }
+
+    #[test]
+    fn a_mark_that_is_not_directly_above_does_not_count() {
+        let (_root, file) = with(&format!("{MARK}\n\nDATABASE_URL=postgres://me@db/x\n"));
+        assert!(!file.is_ours());
+    }
+
+    #[test]
+    fn an_empty_value_is_filled() {
+        let (root, mut file) = with("DATABASE_URL=\nA=1\n");
+        assert_eq!(file.own_url(), None);
+        assert!(file.set_database_url("postgresql://a@127.0.0.1/c"));
+        file.save().unwrap();
+        assert_eq!(
+            saved(&root),
+            format!("{MARK}\nDATABASE_URL=postgresql://a@127.0.0.1/c\nA=1\n")
+        );
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn only_its_owner_reads_it() {
+        use std::os::unix::fs::PermissionsExt;
+        let (root, mut file) = with("");
+        file.set("A", "b $c 'd");
+        file.save().unwrap();
+        let mode = fs::metadata(root.path().join(".env"))
+            .unwrap()
+            .permissions()
+            .mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+
+    #[test]
+    fn git_ignores_it() {
+        for (before, after) in [
+            ("", ".env\n"),
+            ("/target", "/target\n.env\n"),
+            ("/target/\n.env\n", "/target/\n.env\n"),
+            ("/.env\n", "/.env\n"),
+            (".env.example\n", ".env.example\n.env\n"),
+        ] {
+            let root = tempfile::tempdir().unwrap();
+            fs::write(root.path().join(".gitignore"), before).unwrap();
+            EnvFile::load(root.path()).unwrap().save().unwrap();
+            let now = fs::read_to_string(root.path().join(".gitignore")).unwrap();
+            assert_eq!(now, after, "{before:?}");
+        }
+    }
+
+    #[test]
+    fn an_unreadable_file_is_an_error() {
+        let root = tempfile::tempdir().unwrap();
+        fs::write(root.path().join(".env"), b"A=\xff\n").unwrap();
+        let Err(error) = EnvFile::load(root.path()) else {
+            panic!("invalid UTF-8 was read")
+        };
+        assert!(error.to_string().starts_with("failed to read `"), "{error}");
+    }
+}
