@@ -9,14 +9,28 @@
 
 #![allow(dead_code, clippy::todo)] // while the skeleton stands
 
+mod account;
+#[cfg(unix)]
+pub mod cluster;
 mod compose;
+mod download;
 pub mod env_file;
 mod error;
+mod initdb;
+mod installation;
+mod lock;
+mod pid_file;
+mod places;
+pub mod probe;
 mod settings;
+#[cfg(unix)]
+mod template;
 pub mod url;
 
 pub use env_file::EnvFile;
 pub use error::Error;
+pub use installation::{Installation, OLDEST};
+pub use probe::probe;
 pub use settings::{Choice, Database, Down, Kind, Progress, Settings, Started, State};
 
 use std::process::Command;

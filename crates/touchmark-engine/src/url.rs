@@ -427,6 +427,11 @@ pub(crate) fn encode(text: &str) -> String {
     out
 }
 
+/// Percent-encodes a path for a parameter: slashes may stay.
+pub(crate) fn encode_path(path: &str) -> String {
+    path.split('/').map(encode).collect::<Vec<_>>().join("/")
+}
+
 /// The URL without its password, also when it is malformed.
 pub fn redact(url: &str) -> String {
     let mut out = match url.find("://") {

@@ -1,0 +1,1 @@
+//! Bad archives, no network, a full disk.
