@@ -5,8 +5,22 @@
 //! crate without the feature `resolve` and only decodes.
 
 pub mod checksum;
+#[cfg(feature = "resolve")]
+pub mod diagnostic;
 pub mod encoded;
+#[cfg(feature = "resolve")]
+mod header;
 mod migration;
+#[cfg(feature = "resolve")]
+mod nearest;
+#[cfg(feature = "resolve")]
+mod resolve;
+#[cfg(feature = "resolve")]
+mod sql;
 
 pub use checksum::Checksum;
+#[cfg(feature = "resolve")]
+pub use diagnostic::{Diagnostic, Place, Problems, Severity};
 pub use migration::{Directives, Kind, Migration, MigrationSet, Script, Statement, StatementKind};
+#[cfg(feature = "resolve")]
+pub use resolve::{ResolveOptions, Resolved, resolve};

@@ -1,0 +1,60 @@
+//! The one place where SQL is read.
+//!
+//! The lexer and the parser are squawk's. What is here makes of them what a migration needs:
+//! tokens as the server lexes them, statements as `psql` splits them, what a statement means for
+//! a run without a transaction, and the content that is refused.
+
+mod check;
+mod ident;
+mod parse;
+mod split;
+mod statement;
+mod token;
+
+pub(crate) use check::check;
+pub(crate) use split::split;
+pub(crate) use statement::{kind, semantic};
+
+use std::ops::Range;
+
+use crate::diagnostic::Severity;
+
+/// Something found in a text, before it has a file name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Finding {
+    pub(crate) severity: Severity,
+    pub(crate) span: Range<usize>,
+    pub(crate) message: String,
+    pub(crate) label: String,
+    pub(crate) help: String,
+}
+
+impl Finding {
+    pub(crate) fn error(
+        span: Range<usize>,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) -> Finding {
+        Finding {
+            severity: Severity::Error,
+            span,
+            message: message.into(),
+            label: String::new(),
+            help: help.into(),
+        }
+    }
+
+    pub(crate) fn warning(self) -> Finding {
+        Finding {
+            severity: Severity::Warning,
+            ..self
+        }
+    }
+
+    pub(crate) fn label(self, label: impl Into<String>) -> Finding {
+        Finding {
+            label: label.into(),
+            ..self
+        }
+    }
+}
