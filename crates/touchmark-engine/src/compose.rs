@@ -1,35 +1,569 @@
-//! `docker compose`. (This file belongs to the compose engine; the functions are what the crate calls.)
-#![allow(dead_code)]
+//! The database as a service of a compose file, with `docker compose` or the older `docker-compose`.
+//!
+//! What runs is always asked of the engine (`docker container inspect`), never of the file: login, port and health are
+//! those of the container, whoever wrote its compose file. Both generations of Compose label their containers alike, so
+//! only reading the file and starting need Compose at all.
 
-use crate::{Database, Down, Error, Progress, Settings, State};
-use std::process::Command;
+mod container;
+mod docker;
+mod file;
+mod port;
+mod problem;
+mod project;
 
-/// Whether an engine and a compose program answer: `Ok("docker compose v2.24")`, or `Err` with the reason why not.
-pub fn answers() -> Result<String, String> {
-    Err("not there yet".to_owned())
+pub use problem::ComposeProblem;
+
+use std::{
+    fs,
+    io::IsTerminal,
+    process::{Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use crate::{
+    Database, Down, EnvFile, Error, Kind, Progress, Settings, Started, State,
+    probe::{Refusal, probe},
+    url,
+};
+use container::{Container, Phase};
+use docker::{Compose, docker, docker_output};
+use file::ComposeFile;
+use project::{PGADMIN, Project};
+
+/// How long one attempt to log in may take.
+const LOGIN: Duration = Duration::from_secs(5);
+
+/// How often a start is tried again because a port was taken in between.
+const ATTEMPTS: usize = 3;
+
+/// Whether an engine and a compose program answer: `Ok("docker compose 2.24")`, or why not.
+pub fn answers() -> Result<String, ComposeProblem> {
+    docker::engine()?;
+    let compose = Compose::find()?;
+    Ok(format!("{} {}", compose.name(), compose.version))
 }
 
+/// Starts the service unless it runs already, and waits until a login works.
 pub fn up(
-    _settings: &Settings,
-    _reason: &str,
-    _progress: &mut dyn FnMut(Progress<'_>),
+    settings: &Settings,
+    reason: &str,
+    progress: &mut dyn FnMut(Progress<'_>),
 ) -> Result<Database, Error> {
-    todo!()
+    if let Some(url) = unchanged(settings) {
+        return Ok(database(url, reason, None));
+    }
+    let start = Instant::now();
+    docker::engine()?;
+    let mut project = Project::open(settings, Compose::find()?)?;
+    let service = settings.compose_service.as_str();
+    let before = container::find(&project.name, service)?;
+    project.fill_passwords(before.as_ref())?;
+    project.choose_port(service, 5432, progress)?;
+    if settings.pgadmin {
+        project.choose_port(PGADMIN, 80, progress)?;
+    }
+    let config = project.config()?;
+    let mut wanted = vec![service];
+    wanted.extend(settings.pgadmin.then_some(PGADMIN));
+    let present = config.services();
+    for name in &wanted {
+        if !present.iter().any(|service| service == name) {
+            let path = settings.compose_file.clone();
+            return Err(ComposeProblem::NoService {
+                service: (*name).to_owned(),
+                path,
+                present,
+            }
+            .into());
+        }
+    }
+    project.save()?;
+
+    let image = config.image(service).unwrap_or_else(|| service.to_owned());
+    let what = format!("{image} with {}", project.compose.name());
+    let running = before
+        .as_ref()
+        .is_some_and(|container| container.phase() == Phase::Ready);
+    if !running {
+        progress(Progress::Starting(&what));
+    }
+    start_services(&mut project, &config, &wanted, progress)?;
+
+    let container = wait(&project, service, start, progress)?;
+    let url = log_in(&project, container, start, progress)?;
+    let container = container::find(&project.name, service)?.ok_or_else(|| gone(service))?;
+    project.write_stamp(&container.id);
+    if settings.pgadmin {
+        let pgadmin = wait(&project, PGADMIN, start, progress)?;
+        progress(Progress::Note(&pgadmin_note(&project, &pgadmin)));
+    }
+    let same = running && before.is_some_and(|before| before.id == container.id);
+    let started = (!same).then(|| Started {
+        what,
+        took: start.elapsed(),
+    });
+    Ok(database(url, reason, started))
 }
 
-pub fn state(_settings: &Settings, _reason: &str) -> Result<State, Error> {
-    todo!()
+/// Looks at the service's container.
+pub fn state(settings: &Settings, reason: &str) -> Result<State, Error> {
+    let project = project::name(settings, &EnvFile::load(&settings.root)?)?.text;
+    let service = &settings.compose_service;
+    let engine = Kind::Compose;
+    let Some(container) = container::find(&project, service)? else {
+        let volumes = volumes_of(&project)?;
+        return Ok(match volumes.as_slice() {
+            [] => State::Absent {
+                engine,
+                detail: format!("no container of `{service}` in the project {project}"),
+            },
+            _ => State::Stopped {
+                engine,
+                detail: format!(
+                    "no container of `{service}`; its data is kept in {}",
+                    volumes.join(", ")
+                ),
+            },
+        });
+    };
+    let stopped = |detail: String| Ok(State::Stopped { engine, detail });
+    match container.phase() {
+        Phase::Ready => {}
+        Phase::Starting => return stopped(format!("the container of `{service}` is starting")),
+        Phase::Unhealthy => {
+            return stopped(format!(
+                "the container of `{service}` is unhealthy: {}",
+                container.check()
+            ));
+        }
+        Phase::Exited | Phase::Idle => {
+            return stopped(format!("the container of `{service}` is stopped"));
+        }
+    }
+    let Some(url) = container.url()? else {
+        return Err(ComposeProblem::NoPort {
+            service: service.clone(),
+        }
+        .into());
+    };
+    match probe(&url, LOGIN) {
+        Ok(()) => Ok(State::Running(database(url, reason, None))),
+        Err(error) => stopped(error.to_string()),
+    }
 }
 
-pub fn down(_settings: &Settings, _volumes: bool) -> Result<Down, Error> {
-    todo!()
+/// Stops and removes the containers of the database and of pgAdmin, and with `volumes` the database's volumes, as far as
+/// they belong to this project. Other services of the project are left alone.
+pub fn down(settings: &Settings, volumes: bool) -> Result<Down, Error> {
+    let project = project::name(settings, &EnvFile::load(&settings.root)?)?.text;
+    let service = settings.compose_service.as_str();
+    let mut data = if volumes {
+        volumes_of_service(settings, &project)?
+    } else {
+        Vec::new()
+    };
+    let mut stopped = false;
+    for name in [PGADMIN, service] {
+        let Some(container) = container::find(&project, name)? else {
+            continue;
+        };
+        stopped |= name == service && container.state.status == "running";
+        if volumes {
+            data.extend(container.anonymous_volumes().map(str::to_owned));
+        }
+        docker(&["stop", &container.id])?;
+        docker(&["rm", &container.id])?;
+    }
+    for volume in &data {
+        docker(&["volume", "rm", "--force", volume])?;
+    }
+    let label = format!("label=com.docker.compose.project={project}");
+    for network in docker(&["network", "ls", "--quiet", "--filter", &label])?.lines() {
+        // It stays while other services of the project use it.
+        docker_output(&["network", "rm", network])?;
+    }
+    let detail = match (stopped, data.is_empty()) {
+        (true, true) => format!("stopped `{service}` of the project {project}; its data is kept"),
+        (true, false) => format!("stopped `{service}` and deleted {}", data.join(", ")),
+        (false, false) => format!("deleted {}", data.join(", ")),
+        (false, true) => format!("`{service}` of the project {project} was not running"),
+    };
+    Ok(Down {
+        engine: Kind::Compose,
+        stopped,
+        deleted: !data.is_empty(),
+        detail,
+    })
 }
 
-pub fn logs(_settings: &Settings, _follow: bool) -> Result<(), Error> {
-    todo!()
+/// Prints the container's log.
+pub fn logs(settings: &Settings, follow: bool) -> Result<(), Error> {
+    let container = existing(settings)?;
+    let mut command = Command::new("docker");
+    command
+        .arg("logs")
+        .args(follow.then_some("--follow"))
+        .arg(&container.id);
+    let status = command
+        .status()
+        .map_err(|error| docker::cannot_start("docker logs", &error))?;
+    // Following ends with Ctrl-C, which is no failure.
+    if !status.success() && !follow {
+        return Err(ComposeProblem::Failed {
+            command: "docker logs".to_owned(),
+            detail: status.to_string(),
+        }
+        .into());
+    }
+    Ok(())
 }
 
 /// `psql` inside the container, for a machine that has none.
-pub fn psql(_settings: &Settings, _database: &Database) -> Result<Command, Error> {
-    todo!()
+pub fn psql(settings: &Settings, database: &Database) -> Result<Command, Error> {
+    let container = existing(settings)?;
+    let parts = url::split(&database.url).map_err(|problem| Error::Url { problem })?;
+    let mut command = Command::new("docker");
+    command.args(["exec", "--interactive"]);
+    if std::io::stdin().is_terminal() {
+        command.arg("--tty");
+    }
+    if let Some(password) = &parts.password {
+        // Only the name is among the arguments; docker takes the value from its own environment.
+        command
+            .args(["--env", "PGPASSWORD"])
+            .env("PGPASSWORD", password);
+    }
+    command.args([&container.id, "psql", "--dbname", &parts.database]);
+    if let Some(user) = &parts.user {
+        command.args(["--username", user]);
+    }
+    command.stdin(Stdio::inherit());
+    Ok(command)
+}
+
+fn database(url: String, reason: &str, started: Option<Started>) -> Database {
+    Database {
+        url,
+        engine: Kind::Compose,
+        reason: reason.to_owned(),
+        started,
+    }
+}
+
+fn gone(service: &str) -> ComposeProblem {
+    ComposeProblem::NoContainer {
+        service: service.to_owned(),
+    }
+}
+
+fn existing(settings: &Settings) -> Result<Container, Error> {
+    let project = project::name(settings, &EnvFile::load(&settings.root)?)?.text;
+    let service = &settings.compose_service;
+    container::find(&project, service)?.ok_or_else(|| gone(service).into())
+}
+
+/// The URL, if the container that we started is ready and nothing has changed since. Compose is not asked at all then.
+fn unchanged(settings: &Settings) -> Option<String> {
+    let stamp = fs::read_to_string(project::stamp_path(settings)).ok()?;
+    let file = ComposeFile::read(&settings.compose_file).ok()?;
+    let env_file = EnvFile::load(&settings.root).ok()?;
+    let project = project::name(settings, &env_file).ok()?.text;
+    let service = settings.compose_service.as_str();
+    let container = container::find(&project, service).ok()??;
+    let same = Project::stamp(settings, &file, &env_file, &container.id)? == stamp;
+    if !same || container.phase() != Phase::Ready {
+        return None;
+    }
+    if let Some(variable) = file.password(service) {
+        let wanted = std::env::var(&variable.name)
+            .ok()
+            .or_else(|| env_file.get(&variable.name))
+            .or(variable.default);
+        if wanted != container.password().ok()? {
+            return None;
+        }
+    }
+    if settings.pgadmin && container::find(&project, PGADMIN).ok()??.phase() != Phase::Ready {
+        return None;
+    }
+    let url = container.url().ok()??;
+    probe(&url, LOGIN).ok().map(|()| url)
+}
+
+/// `up --detach`, again with another port where one was taken that is ours to change.
+fn start_services(
+    project: &mut Project<'_>,
+    config: &project::Config,
+    services: &[&str],
+    progress: &mut dyn FnMut(Progress<'_>),
+) -> Result<(), Error> {
+    for attempt in 1.. {
+        let mut command = project.command();
+        command
+            .args(["up", "--detach", "--quiet-pull"])
+            .args(services);
+        let output = docker::run(command, None, &mut |line| {
+            if line.contains("Pulling") {
+                let images: Vec<String> = services
+                    .iter()
+                    .filter_map(|service| config.image(service))
+                    .collect();
+                progress(Progress::Waiting(&format!("pulling {}", images.join(", "))));
+            }
+        })?;
+        if output.success {
+            return Ok(());
+        }
+        if let Some(port) = taken_port(&output.stderr) {
+            if attempt < ATTEMPTS && project.leave_port(port, progress)? {
+                project.save()?;
+                continue;
+            }
+            let (owner, asked) = (port::owner(port), project.asked_for_port(port));
+            return Err(ComposeProblem::PortTaken { port, owner, asked }.into());
+        }
+        for image in services.iter().filter_map(|service| config.image(service)) {
+            if !docker_output(&["image", "inspect", "--format", "{{.Id}}", &image])?.success {
+                return Err(ComposeProblem::NoImage {
+                    image,
+                    detail: docker::said(&output),
+                }
+                .into());
+            }
+        }
+        return Err(docker::failed(&format!("{} up", project.compose.name()), &output).into());
+    }
+    Ok(())
+}
+
+/// The port in an engine's complaint that it is taken.
+fn taken_port(text: &str) -> Option<u16> {
+    const COMPLAINTS: [&str; 3] = [
+        "address already in use",
+        "port is already allocated",
+        "ports are not available",
+    ];
+    let line = text
+        .lines()
+        .find(|line| COMPLAINTS.iter().any(|complaint| line.contains(complaint)))?;
+    line.split_whitespace()
+        .filter_map(|word| word.trim_end_matches([':', ',']).rsplit_once(':'))
+        .filter(|(host, _)| host.ends_with(|c: char| c.is_ascii_digit() || c == ']' || c == ':'))
+        .find_map(|(_, port)| port.parse().ok().filter(|port| *port != 0))
+}
+
+/// Waits until the service's container is ready.
+fn wait(
+    project: &Project<'_>,
+    service: &str,
+    start: Instant,
+    progress: &mut dyn FnMut(Progress<'_>),
+) -> Result<Container, Error> {
+    let mut refused = None;
+    let mut said = false;
+    loop {
+        let container = container::find(&project.name, service)?.ok_or_else(|| gone(service))?;
+        match container.phase() {
+            Phase::Ready => return Ok(container),
+            Phase::Exited => {
+                let code = container.state.exit_code;
+                return Err(ComposeProblem::Exited {
+                    service: service.to_owned(),
+                    code,
+                    log: container.log(),
+                }
+                .into());
+            }
+            Phase::Unhealthy => {
+                if service != PGADMIN {
+                    other_login(project, &container)?;
+                }
+                let (check, log) = (container.check(), container.log());
+                return Err(ComposeProblem::Unhealthy {
+                    service: service.to_owned(),
+                    check,
+                    log,
+                }
+                .into());
+            }
+            Phase::Starting | Phase::Idle => {}
+        }
+        let waited = start.elapsed();
+        if waited > project.settings.wait {
+            let (state, log) = (container.check(), container.log());
+            return Err(ComposeProblem::NotReady {
+                service: service.to_owned(),
+                waited,
+                state,
+                log,
+            }
+            .into());
+        }
+        // A check that never passes may have this reason, and then there is no need to wait for its verdict. Twice,
+        // because a role may still be on its way.
+        if service != PGADMIN && waited > Duration::from_secs(4) {
+            match refused {
+                None => refused = other_login(project, &container).is_err().then(Instant::now),
+                Some(first) if first.elapsed() > Duration::from_secs(3) => {
+                    other_login(project, &container)?;
+                    refused = None;
+                }
+                Some(_) => {}
+            }
+        }
+        if !said {
+            progress(Progress::Waiting(&format!("`{service}` to be healthy")));
+            said = true;
+        }
+        thread::sleep(Duration::from_millis(200));
+    }
+}
+
+/// Logs in until it works. Behind a health check it works at once; without one this is the only proof.
+fn log_in(
+    project: &Project<'_>,
+    mut container: Container,
+    start: Instant,
+    progress: &mut dyn FnMut(Progress<'_>),
+) -> Result<String, Error> {
+    let service = project.settings.compose_service.as_str();
+    let mut said = false;
+    loop {
+        let Some(url) = container.url()? else {
+            return Err(ComposeProblem::NoPort {
+                service: service.to_owned(),
+            }
+            .into());
+        };
+        let state = match probe(&url, LOGIN) {
+            Ok(()) => return Ok(url),
+            Err(error) => error.to_string(),
+        };
+        other_login(project, &container)?;
+        if start.elapsed() > project.settings.wait {
+            let (waited, log) = (start.elapsed(), container.log());
+            return Err(ComposeProblem::NotReady {
+                service: service.to_owned(),
+                waited,
+                state,
+                log,
+            }
+            .into());
+        }
+        if !said {
+            progress(Progress::Waiting(&format!("`{service}` to accept a login")));
+            said = true;
+        }
+        thread::sleep(Duration::from_millis(200));
+        container = wait(project, service, start, progress)?;
+    }
+}
+
+/// An error if the server runs on data that was made with another login.
+fn other_login(project: &Project<'_>, container: &Container) -> Result<(), Error> {
+    let Some(url) = container.url()? else {
+        return Ok(());
+    };
+    match probe(&url, LOGIN) {
+        Err(Error::Connect {
+            refusal: Refusal::Password { .. } | Refusal::Role | Refusal::Database,
+            detail,
+            ..
+        }) => Err(ComposeProblem::OtherLogin {
+            service: project.settings.compose_service.clone(),
+            detail,
+            volume: container.volume().map(str::to_owned),
+            variable: project.password_variable(),
+        }
+        .into()),
+        _ => Ok(()),
+    }
+}
+
+fn pgadmin_note(project: &Project<'_>, container: &Container) -> String {
+    let port = container
+        .published(80)
+        .map(|port| format!(" at http://127.0.0.1:{port}"))
+        .unwrap_or_default();
+    let login = container
+        .pgadmin_login()
+        .map(|login| format!(", login {login}"))
+        .unwrap_or_default();
+    match project.file.pgadmin_password(PGADMIN) {
+        Some(variable) => format!("pgAdmin{port}{login}, password {} in .env", variable.name),
+        None => format!("pgAdmin{port}{login}"),
+    }
+}
+
+/// The project's volumes.
+fn volumes_of(project: &str) -> Result<Vec<String>, ComposeProblem> {
+    let label = format!("label=com.docker.compose.project={project}");
+    let list = docker(&["volume", "ls", "--quiet", "--filter", &label])?;
+    Ok(list.lines().map(str::to_owned).collect())
+}
+
+/// Those of them that the service uses: as its container says, or else the compose file.
+fn volumes_of_service(settings: &Settings, project: &str) -> Result<Vec<String>, Error> {
+    let ours = volumes_of(project)?;
+    if ours.is_empty() {
+        return Ok(ours);
+    }
+    if let Some(container) = container::find(project, &settings.compose_service)? {
+        return Ok(ours
+            .into_iter()
+            .filter(|volume| container.has_volume(volume))
+            .collect());
+    }
+    let mut opened = Project::open(settings, Compose::find()?)?;
+    opened.fill_passwords(None)?; // Never saved: only so that the file can be read without its variables.
+    let names = opened.config()?.volumes(&settings.compose_service);
+    let mut found = Vec::new();
+    for volume in ours {
+        let label = docker(&[
+            "volume",
+            "inspect",
+            "--format",
+            "{{index .Labels \"com.docker.compose.volume\"}}",
+            &volume,
+        ])?;
+        if names.iter().any(|name| name == label.trim()) {
+            found.push(volume);
+        }
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_port_is_found_in_every_complaint() {
+        for (text, port) in [
+            (
+                "x: Error starting userland proxy: listen tcp4 127.0.0.1:54399: bind: address already in use",
+                Some(54399),
+            ),
+            (
+                "driver failed on endpoint a (b): Bind for 127.0.0.1:5433 failed: port is already allocated",
+                Some(5433),
+            ),
+            (
+                "Bind for 0.0.0.0:5433 failed: port is already allocated",
+                Some(5433),
+            ),
+            (
+                "failed to bind host port for [::1]:5434:172.18.0.2:5432/tcp: address already in use",
+                None,
+            ),
+            (
+                "ports are not available: exposing port TCP 127.0.0.1:5435 -> 127.0.0.1:0: listen tcp 127.0.0.1:5435: bind: address already in use",
+                Some(5435),
+            ),
+            ("no such thing: 127.0.0.1:5436", None),
+        ] {
+            assert_eq!(taken_port(text), port, "{text}");
+        }
+    }
 }

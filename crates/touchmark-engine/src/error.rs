@@ -2,7 +2,7 @@
 
 use std::{io, path::PathBuf, time::Duration};
 
-use crate::{Kind, probe::Refusal, url::UrlProblem};
+use crate::{ComposeProblem, Kind, probe::Refusal, url::UrlProblem};
 
 /// What went wrong. [`Error::help`] says what to do about it. No message contains a password.
 #[derive(Debug, thiserror::Error)]
@@ -29,6 +29,9 @@ pub enum Error {
         /// What is wrong with it.
         problem: UrlProblem,
     },
+    /// Docker, Compose or the container.
+    #[error(transparent)]
+    Compose(#[from] ComposeProblem),
     /// A login that failed.
     #[error("failed to connect to {url}: {refusal}{}", detail_of(.detail))]
     Connect {
@@ -229,6 +232,7 @@ impl Error {
                 "set DATABASE_URL in the environment or in `.env`, or use another engine".to_owned()
             }
             Error::Url { problem } => problem.help(),
+            Error::Compose(problem) => return problem.help(),
             Error::Connect { refusal, .. } => return refusal.help(),
             Error::NotOurs { .. } => "ask whoever runs it, or use another engine with `--engine`".to_owned(),
             Error::Absent { .. } => "start one with `cargo xtask db-up`".to_owned(),

@@ -27,6 +27,7 @@ mod settings;
 mod template;
 pub mod url;
 
+pub use compose::ComposeProblem;
 pub use env_file::EnvFile;
 pub use error::Error;
 pub use installation::{Installation, OLDEST};

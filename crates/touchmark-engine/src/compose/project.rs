@@ -1,0 +1,536 @@
+//! One checkout's compose project: its name, its variables, and the commands run on it.
+
+use std::{
+    collections::BTreeMap,
+    env, fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use sha2::{Digest, Sha256};
+
+use super::{
+    ComposeProblem,
+    container::{self, Container, Phase},
+    docker::{self, Compose, Output, docker},
+    file::{self, ComposeFile, Variable},
+    port,
+};
+use crate::{EnvFile, Error, Progress, Settings, initdb::new_password};
+
+const PROJECT_NAME: &str = "COMPOSE_PROJECT_NAME";
+
+/// The service and the profile of pgAdmin.
+pub const PGADMIN: &str = "pgadmin";
+
+pub struct Project<'a> {
+    pub settings: &'a Settings,
+    pub compose: Compose,
+    pub file: ComposeFile,
+    pub name: String,
+    env_file: EnvFile,
+    changed: bool,
+    /// What the child processes get beside our own environment.
+    values: BTreeMap<String, String>,
+}
+
+/// What Compose makes of the file.
+pub struct Config {
+    text: String,
+}
+
+impl<'a> Project<'a> {
+    /// Reads the file and `.env`; writes nothing.
+    pub fn open(settings: &'a Settings, compose: Compose) -> Result<Project<'a>, Error> {
+        let file = ComposeFile::read(&settings.compose_file)?;
+        let env_file = EnvFile::load(&settings.root)?;
+        let name = name(settings, &env_file)?;
+        let mut values = BTreeMap::new();
+        for variable in file.variables() {
+            if !in_environment(&variable.name)
+                && let Some(value) = env_file.get(&variable.name)
+            {
+                values.insert(variable.name, value);
+            }
+        }
+        Ok(Project {
+            settings,
+            compose,
+            file,
+            name: name.text,
+            env_file,
+            changed: false,
+            values,
+        }
+        .named(name.to_write))
+    }
+
+    /// Keeps the name in `.env`, so that `docker compose` typed by hand means the same project.
+    fn named(mut self, to_write: bool) -> Project<'a> {
+        if to_write {
+            self.env_file.set(PROJECT_NAME, &self.name);
+            self.changed = true;
+        }
+        self
+    }
+
+    fn value(&self, variable: &Variable) -> Option<String> {
+        let inherited = env::var(&variable.name)
+            .ok()
+            .filter(|value| !value.is_empty());
+        inherited.or_else(|| {
+            self.values
+                .get(&variable.name)
+                .filter(|value| !value.is_empty())
+                .cloned()
+        })
+    }
+
+    fn set(&mut self, name: &str, value: &str) {
+        self.values.insert(name.to_owned(), value.to_owned());
+        self.env_file.set(name, value);
+        self.changed = true;
+    }
+
+    /// Makes the passwords that are missing. A container that runs already knows the right one.
+    pub fn fill_passwords(&mut self, container: Option<&Container>) -> Result<(), Error> {
+        let service = &self.settings.compose_service;
+        if let Some(variable) = self.file.password(service)
+            && variable.default.is_none()
+            && self.value(&variable).is_none()
+        {
+            let known = match container {
+                Some(container) => container.password()?,
+                None => None,
+            };
+            let password = match known {
+                Some(known) => known,
+                None => new_password()?,
+            };
+            self.set(&variable.name, &password);
+        }
+        if let Some(variable) = self.file.pgadmin_password(PGADMIN)
+            && variable.default.is_none()
+            && self.value(&variable).is_none()
+        {
+            let password = new_password()?;
+            self.set(&variable.name, &password);
+        }
+        Ok(())
+    }
+
+    /// Makes sure that the port is one that can be had: the configured one, or a free one in its place. A port that is
+    /// fixed in the file or in the environment is left as it is.
+    pub fn choose_port(
+        &mut self,
+        service: &str,
+        inner: u16,
+        progress: &mut dyn FnMut(Progress<'_>),
+    ) -> Result<(), Error> {
+        let Some(variable) = self.file.port(service, inner) else {
+            return Ok(());
+        };
+        if in_environment(&variable.name) {
+            return Ok(());
+        }
+        let wanted = self.value(&variable).or_else(|| variable.default.clone());
+        let wanted = wanted.and_then(|text| text.parse::<u16>().ok());
+        let published = container::find(&self.name, service)?
+            .filter(|container| {
+                matches!(
+                    container.phase(),
+                    Phase::Ready | Phase::Starting | Phase::Unhealthy
+                )
+            })
+            .and_then(|container| container.published(inner));
+        match (wanted, published) {
+            (Some(wanted), Some(published)) if wanted == published => self.keep(&variable, wanted),
+            (None, Some(published)) => self.keep(&variable, published),
+            (Some(wanted), _) if port::is_free(wanted) => self.keep(&variable, wanted),
+            (wanted, _) => self.other_port(&variable.name, wanted, progress)?,
+        }
+        Ok(())
+    }
+
+    fn keep(&mut self, variable: &Variable, port: u16) {
+        let port = port.to_string();
+        if self.value(variable).as_deref() != Some(&port) {
+            self.set(&variable.name, &port);
+        }
+    }
+
+    fn other_port(
+        &mut self,
+        name: &str,
+        taken: Option<u16>,
+        progress: &mut dyn FnMut(Progress<'_>),
+    ) -> Result<(), Error> {
+        let free = port::free().map_err(|error| ComposeProblem::Failed {
+            command: "bind 127.0.0.1:0".to_owned(),
+            detail: error.to_string(),
+        })?;
+        if let Some(taken) = taken {
+            let owner = port::owner(taken)
+                .map(|owner| format!(" by {owner}"))
+                .unwrap_or_default();
+            progress(Progress::Note(&format!(
+                "port {taken} is taken{owner}, so {name} is {free} now"
+            )));
+        }
+        self.set(name, &free.to_string());
+        Ok(())
+    }
+
+    /// Gives up a port that turned out to be taken. `false` if it is not ours to change.
+    pub fn leave_port(
+        &mut self,
+        taken: u16,
+        progress: &mut dyn FnMut(Progress<'_>),
+    ) -> Result<bool, Error> {
+        for (service, inner) in [
+            (self.settings.compose_service.clone(), 5432),
+            (PGADMIN.to_owned(), 80),
+        ] {
+            let Some(variable) = self.file.port(&service, inner) else {
+                continue;
+            };
+            let ours = self
+                .values
+                .get(&variable.name)
+                .is_some_and(|port| *port == taken.to_string());
+            if ours && !in_environment(&variable.name) {
+                self.other_port(&variable.name, Some(taken), progress)?;
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Where a port that is not ours to change was asked for.
+    pub fn asked_for_port(&self, taken: u16) -> String {
+        let variables = self.file.variables();
+        let from = variables
+            .iter()
+            .find(|v| env::var(&v.name).is_ok_and(|port| port == taken.to_string()));
+        match from {
+            Some(variable) => format!("{} in the environment", variable.name),
+            None => format!("`ports:` in {}", self.settings.compose_file.display()),
+        }
+    }
+
+    /// The name of the variable that the password comes from.
+    pub fn password_variable(&self) -> Option<String> {
+        self.file
+            .password(&self.settings.compose_service)
+            .map(|variable| variable.name)
+    }
+
+    /// Writes `.env` if anything in it is new.
+    pub fn save(&mut self) -> Result<(), Error> {
+        if self.changed {
+            self.env_file.save()?;
+            self.changed = false;
+        }
+        Ok(())
+    }
+
+    /// Compose, ready for a subcommand. Values travel in the environment, never among the arguments.
+    pub fn command(&self) -> Command {
+        let mut command = self.compose.command();
+        for path in &self.file.paths {
+            command.arg("--file").arg(path);
+        }
+        command.args(
+            self.settings
+                .pgadmin
+                .then_some(["--profile", PGADMIN])
+                .into_iter()
+                .flatten(),
+        );
+        command.envs(&self.values).env(PROJECT_NAME, &self.name);
+        if let Some(folder) = self.settings.compose_file.parent() {
+            command.current_dir(folder);
+        }
+        command
+    }
+
+    /// Lets Compose read the file, which checks it.
+    pub fn config(&self) -> Result<Config, Error> {
+        let mut command = self.command();
+        command.arg("config");
+        let output = docker::run(command, None, &mut |_| {})?;
+        if output.success {
+            return Ok(Config {
+                text: output.stdout,
+            });
+        }
+        let path = self.settings.compose_file.clone();
+        let detail = invalid(&output);
+        let text = output.stderr.to_lowercase();
+        Err(
+            if text.contains("missing a value") || text.contains("missing mandatory value") {
+                ComposeProblem::NoVariable { path, detail }.into()
+            } else {
+                ComposeProblem::InvalidFile { path, detail }.into()
+            },
+        )
+    }
+
+    /// What a later start compares to see that nothing has changed. Passwords are not in it.
+    pub fn stamp(
+        settings: &Settings,
+        file: &ComposeFile,
+        env_file: &EnvFile,
+        id: &str,
+    ) -> Option<String> {
+        if file.refers_to_others() {
+            return None;
+        }
+        let secrets = [
+            file.password(&settings.compose_service),
+            file.pgadmin_password(PGADMIN),
+        ];
+        let mut hash = Sha256::new();
+        hash.update(&file.text);
+        for variable in file.variables() {
+            if secrets
+                .iter()
+                .flatten()
+                .any(|secret| secret.name == variable.name)
+            {
+                continue;
+            }
+            let value = env::var(&variable.name)
+                .ok()
+                .or_else(|| env_file.get(&variable.name));
+            hash.update(format!("\0{}={}", variable.name, value.unwrap_or_default()));
+        }
+        Some(format!("{id} {}", hex(&hash.finalize())))
+    }
+
+    /// Remembers what was started.
+    pub fn write_stamp(&self, id: &str) {
+        let path = stamp_path(self.settings);
+        if let Some(stamp) = Project::stamp(self.settings, &self.file, &self.env_file, id) {
+            // Without it the next start takes the longer way, and nothing else.
+            let _ =
+                fs::create_dir_all(&self.settings.state_dir).and_then(|()| fs::write(path, stamp));
+        }
+    }
+}
+
+/// The file with the stamp of what runs.
+pub fn stamp_path(settings: &Settings) -> PathBuf {
+    settings.state_dir.join("compose.stamp")
+}
+
+impl Config {
+    /// The names of the services.
+    pub fn services(&self) -> Vec<String> {
+        let mut inside = false;
+        let mut names = Vec::new();
+        for line in self.text.lines() {
+            if !line.starts_with(' ') {
+                inside = line.trim_end() == "services:";
+            } else if inside
+                && let Some(rest) = line.strip_prefix("  ")
+                && !rest.starts_with([' ', '-'])
+                && let Some((name, _)) = rest.split_once(':')
+            {
+                names.push(name.trim_matches(['"', '\'']).to_owned());
+            }
+        }
+        names
+    }
+
+    /// The image of a service, if it is not built.
+    pub fn image(&self, service: &str) -> Option<String> {
+        let line = self
+            .block(service)
+            .find_map(|line| line.trim().strip_prefix("image: "))?;
+        Some(line.trim().trim_matches(['"', '\'']).to_owned())
+    }
+
+    /// The named volumes of a service, by their names in the file.
+    pub fn volumes(&self, service: &str) -> Vec<String> {
+        file::block(self.block(service), "volumes")
+            .filter_map(|line| {
+                let line = line.trim().trim_start_matches("- ");
+                match line.strip_prefix("source: ") {
+                    Some(source) => Some(source),
+                    None => line.split_once(":/").map(|(source, _)| source),
+                }
+            })
+            .map(|source| source.trim_matches(['"', '\'']).to_owned())
+            .filter(|source| !source.contains('/'))
+            .collect()
+    }
+
+    fn block(&self, service: &str) -> impl Iterator<Item = &str> {
+        file::block(self.text.lines(), service)
+    }
+}
+
+/// The project's name, and whether `.env` should learn it.
+pub struct Name {
+    pub text: String,
+    to_write: bool,
+}
+
+/// The name that is configured, or that containers of this checkout have already, or one made of the checkout's
+/// folder and the hash of its path: two checkouts never share a volume.
+pub fn name(settings: &Settings, env_file: &EnvFile) -> Result<Name, Error> {
+    if let Ok(text) = env::var(PROJECT_NAME)
+        && !text.is_empty()
+    {
+        return Ok(Name {
+            text,
+            to_write: false,
+        });
+    }
+    let root = fs::canonicalize(&settings.root).unwrap_or_else(|_| settings.root.clone());
+    let own = own_name(&root);
+    if let Some(text) = env_file.get(PROJECT_NAME).filter(|text| !text.is_empty()) {
+        let copied = text != own
+            && looks_derived(&text)
+            && belongs_to_another(&text, &settings.compose_file)?;
+        return Ok(if copied {
+            Name {
+                text: own,
+                to_write: true,
+            }
+        } else {
+            Name {
+                text,
+                to_write: false,
+            }
+        });
+    }
+    let folder = settings.compose_file.parent().unwrap_or(&settings.root);
+    let known = docker(&[
+        "ps",
+        "--all",
+        "--filter",
+        &format!(
+            "label=com.docker.compose.project.working_dir={}",
+            folder.display()
+        ),
+        "--filter",
+        &format!(
+            "label=com.docker.compose.service={}",
+            settings.compose_service
+        ),
+        "--format",
+        "{{.Label \"com.docker.compose.project\"}}",
+    ])?;
+    Ok(match known.lines().next() {
+        Some(known) if !known.is_empty() => Name {
+            to_write: known == own,
+            text: known.to_owned(),
+        },
+        _ => Name {
+            text: own,
+            to_write: true,
+        },
+    })
+}
+
+/// Whether containers of the project were made by a checkout in another folder that still exists: then our `.env` is a
+/// copy of theirs.
+fn belongs_to_another(project: &str, compose_file: &Path) -> Result<bool, ComposeProblem> {
+    let folders = docker(&[
+        "ps",
+        "--all",
+        "--filter",
+        &format!("label=com.docker.compose.project={project}"),
+        "--format",
+        "{{.Label \"com.docker.compose.project.working_dir\"}}",
+    ])?;
+    let own = compose_file.parent();
+    Ok(folders
+        .lines()
+        .map(Path::new)
+        .any(|folder| Some(folder) != own && folder.is_dir()))
+}
+
+fn own_name(root: &Path) -> String {
+    let folder = root
+        .file_name()
+        .map(|name| name.to_string_lossy().to_lowercase())
+        .unwrap_or_default();
+    let folder: String = folder
+        .chars()
+        .filter(|c| c.is_ascii_alphanumeric() || *c == '-' || *c == '_')
+        .collect();
+    let folder = folder.trim_matches(['-', '_']);
+    let hash = hex(&Sha256::digest(root.as_os_str().as_encoded_bytes())[..4]);
+    format!(
+        "{}-{hash}",
+        if folder.is_empty() {
+            "touchmark"
+        } else {
+            folder
+        }
+    )
+}
+
+fn looks_derived(name: &str) -> bool {
+    name.rsplit_once('-')
+        .is_some_and(|(_, hash)| hash.len() == 8 && hash.bytes().all(|b| b.is_ascii_hexdigit()))
+}
+
+fn in_environment(name: &str) -> bool {
+    env::var_os(name).is_some_and(|value| !value.is_empty())
+}
+
+fn invalid(output: &Output) -> String {
+    let lines: Vec<&str> = output
+        .stderr
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .collect();
+    // An old version prints where in its own program it gave up; the reason is at the end.
+    let start = lines
+        .iter()
+        .rposition(|line| line.contains("Error: ") || line.contains("Error response"))
+        .unwrap_or(0);
+    lines[start..].join("\n  ")
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_says_where_it_is_from() {
+        let name = own_name(Path::new("/home/me/My Project_2"));
+        assert!(name.starts_with("myproject_2-"), "{name}");
+        assert!(looks_derived(&name));
+        assert_ne!(name, own_name(Path::new("/home/you/My Project_2")));
+        assert!(own_name(Path::new("/")).starts_with("touchmark-"));
+        assert!(!looks_derived("my-project"));
+    }
+
+    #[test]
+    fn both_generations_print_a_config_that_is_read() {
+        let new = "name: x\nservices:\n  db:\n    image: postgres:17\n    volumes:\n      - type: volume\n        source: data\n        \
+            target: /var/lib/postgresql/data\n        volume: {}\n      - type: bind\n        source: /x/y\n        target: /y\n  \
+            web:\n    image: web\nnetworks:\n  default:\n    name: x_default\n";
+        let old = "services:\n  db:\n    image: postgres:17\n    volumes:\n    - data:/var/lib/postgresql/data:rw\n    \
+            - /x/y:/y:ro\n  web:\n    image: web\nversion: '3.9'\nvolumes:\n  data: {}\n";
+        for text in [new, old] {
+            let config = Config {
+                text: text.to_owned(),
+            };
+            assert_eq!(config.services(), ["db", "web"]);
+            assert_eq!(config.image("db").as_deref(), Some("postgres:17"));
+            assert_eq!(config.volumes("db"), ["data"]);
+            assert_eq!(config.volumes("web"), [""; 0]);
+        }
+    }
+}
