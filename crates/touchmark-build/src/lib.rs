@@ -1,1 +1,83 @@
-//! touchmark-build
+//! What `build.rs` calls: it checks a directory of migrations, embeds them, and tells Cargo what
+//! to watch.
+//!
+//! ```no_run
+//! // build.rs
+//! fn main() {
+//!     touchmark_build::embed("migrations")
+//! }
+//! ```
+//!
+//! `touchmark::embedded!()` in the same package then makes the set a `static`. A new, edited,
+//! renamed or deleted file builds it again; when nothing changed, nothing is done.
+//!
+//! Where the history lives is read from `[package.metadata.touchmark]` of the package and from
+//! `[workspace.metadata.touchmark]` of its workspace: `history-schema` and `history-table`.
+
+// The doc example is a whole build script, because that is how little it is.
+#![allow(clippy::needless_doctest_main)]
+
+mod error;
+mod manifest;
+mod package;
+
+use std::path::Path;
+use std::process;
+
+use touchmark_core::{Diagnostic, ResolveOptions, encoded, resolve};
+
+pub use error::Error;
+use package::Package;
+
+/// The name of the file in `OUT_DIR` that holds the encoded set.
+pub const FILE: &str = "touchmark.bin";
+
+/// Embeds a directory, relative to the package's manifest.
+///
+/// What is wrong with the migrations is printed as rustc would, with paths from the workspace's
+/// root, and the build fails.
+pub fn embed(directory: impl AsRef<Path>) {
+    if let Err(error) = try_embed(directory) {
+        eprint!("{}", error.render(is_coloured()));
+        process::exit(1);
+    }
+}
+
+/// Like [`embed`], for a build script that does more than this.
+///
+/// # Errors
+///
+/// What is wrong with the migrations or with the configuration, and what the file system or a
+/// missing Cargo makes impossible.
+pub fn try_embed(directory: impl AsRef<Path>) -> Result<(), Error> {
+    let package = Package::from_env()?;
+    let directory = package.root.join(directory);
+    let options = ResolveOptions::new(package.label(&directory));
+    let resolved = resolve(&directory, &options)?;
+    let bytes = encoded::encode(&resolved.set, &package.config.history());
+    package.write(&bytes)?;
+
+    for manifest in &package.manifests {
+        println!("cargo::rerun-if-changed={}", manifest.display());
+    }
+    // Cargo looks at every file below a directory, and at the directory itself.
+    println!("cargo::rerun-if-changed={}", directory.display());
+    for warning in &resolved.warnings.diagnostics {
+        println!("cargo::warning={}", one_line(warning));
+    }
+    Ok(())
+}
+
+/// Cargo takes a warning of one line only.
+fn one_line(warning: &Diagnostic) -> String {
+    let help = warning.help.as_deref().unwrap_or_default();
+    let place = warning.place.as_ref();
+    let place = place.map_or(String::new(), |p| format!(":{}:{}", p.line, p.column));
+    format!("{}{place}: {}; help: {help}", warning.file, warning.message)
+}
+
+/// Cargo reads our standard error through a pipe, so only it knows what the user wants.
+fn is_coloured() -> bool {
+    let is = |name: &str, value: &str| std::env::var_os(name).is_some_and(|v| v == value);
+    is("CARGO_TERM_COLOR", "always") && std::env::var_os("NO_COLOR").is_none()
+}

@@ -6,6 +6,8 @@
 
 pub mod checksum;
 #[cfg(feature = "resolve")]
+mod config;
+#[cfg(feature = "resolve")]
 pub mod diagnostic;
 pub mod encoded;
 #[cfg(feature = "resolve")]
@@ -19,6 +21,8 @@ mod resolve;
 mod sql;
 
 pub use checksum::Checksum;
+#[cfg(feature = "resolve")]
+pub use config::Config;
 #[cfg(feature = "resolve")]
 pub use diagnostic::{Diagnostic, Place, Problems, Severity};
 pub use migration::{Directives, Kind, Migration, MigrationSet, Script, Statement, StatementKind};

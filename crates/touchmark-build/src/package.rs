@@ -1,0 +1,73 @@
+//! The package whose build script runs.
+
+use std::env;
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Component, Path, PathBuf};
+
+use touchmark_core::Config;
+
+use crate::{Error, FILE, manifest};
+
+/// The package whose build script runs.
+pub(crate) struct Package {
+    /// The directory of its manifest.
+    pub(crate) root: PathBuf,
+    /// The directory that Cargo's own messages name files from.
+    workspace: PathBuf,
+    out: PathBuf,
+    pub(crate) config: Config,
+    /// The manifests that the configuration was read from.
+    pub(crate) manifests: Vec<PathBuf>,
+}
+
+impl Package {
+    pub(crate) fn from_env() -> Result<Package, Error> {
+        let root = PathBuf::from(variable("CARGO_MANIFEST_DIR")?);
+        let out = PathBuf::from(variable("OUT_DIR")?).join(FILE);
+        let found = manifest::find(&root)?;
+        Ok(Package {
+            root,
+            workspace: found.workspace,
+            out,
+            config: found.config,
+            manifests: found.manifests,
+        })
+    }
+
+    /// How messages name a directory: from the root of the workspace, with `/`, so that an editor
+    /// finds it from where Cargo was called.
+    pub(crate) fn label(&self, directory: &Path) -> String {
+        let path = directory.strip_prefix(&self.workspace).unwrap_or(directory);
+        let mut label = String::new();
+        for part in path.components() {
+            let part = match part {
+                Component::CurDir => continue,
+                Component::RootDir => "".into(),
+                other => other.as_os_str().to_string_lossy(),
+            };
+            if !label.is_empty() || path.is_absolute() && !matches!(part.as_ref(), "") {
+                label.push('/');
+            }
+            label.push_str(&part);
+        }
+        label
+    }
+
+    /// Writes the encoded set, unless it lies there already: a file that did not change lets the
+    /// compiler's work stand.
+    pub(crate) fn write(&self, bytes: &[u8]) -> Result<(), Error> {
+        if fs::read(&self.out).is_ok_and(|present| present == bytes) {
+            return Ok(());
+        }
+        fs::write(&self.out, bytes).map_err(|source| Error::Io {
+            what: "write",
+            path: self.out.clone(),
+            source,
+        })
+    }
+}
+
+fn variable(name: &'static str) -> Result<OsString, Error> {
+    env::var_os(name).ok_or(Error::NotCargo { name })
+}
