@@ -1,0 +1,279 @@
+//! Holding a migration set against what a database records. Pure: lists in, lists out.
+
+use touchmark_core::encoded::EncodedMigration;
+use touchmark_core::{Checksum, Kind};
+
+use crate::rows::{Key, LedgerRow, Lookup, MigrationId, RowState, Rows};
+
+/// What a database records of one migration of the set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Standing {
+    /// It is applied as it is.
+    Applied,
+    /// refinery applied it; the ledger has no row of it yet.
+    Adoptable,
+    /// It is not applied.
+    Pending,
+    /// It is not applied, and a newer one is.
+    OutOfOrder,
+    /// A repeatable one whose content has changed since it was applied.
+    Outdated,
+    /// One without a transaction that is not finished.
+    Unfinished,
+    /// What was applied is not what the set has.
+    Divergent,
+}
+
+/// What is wrong between the set and the records.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Finding {
+    /// It was edited after it was applied.
+    Edited {
+        /// Which.
+        id: MigrationId,
+        /// The checksum of what was applied, where the ledger knows it.
+        applied: Option<Checksum>,
+    },
+    /// It was renamed after it was applied.
+    Renamed {
+        /// Which.
+        id: MigrationId,
+        /// The name under which it was applied.
+        applied: String,
+    },
+    /// It is applied, and the set does not have it.
+    Missing {
+        /// Which.
+        id: MigrationId,
+    },
+    /// A newer one is applied already.
+    OutOfOrder {
+        /// Which.
+        id: MigrationId,
+        /// The newest one that is applied.
+        newest: MigrationId,
+    },
+    /// It is not finished.
+    Unfinished {
+        /// Which.
+        id: MigrationId,
+        /// How many of its statements are done.
+        done: usize,
+    },
+    /// The ledger says that it is applied, and refinery's history has no row of it.
+    HistoryRowMissing {
+        /// Which.
+        id: MigrationId,
+    },
+    /// refinery's row of it and the ledger's row contradict each other.
+    HistoryRowChanged {
+        /// Which.
+        id: MigrationId,
+        /// The name in refinery's row.
+        name: String,
+        /// The checksum in refinery's row.
+        checksum: String,
+    },
+}
+
+impl Finding {
+    /// Which migration it is about.
+    pub fn id(&self) -> &MigrationId {
+        match self {
+            Finding::Edited { id, .. }
+            | Finding::Renamed { id, .. }
+            | Finding::Missing { id }
+            | Finding::OutOfOrder { id, .. }
+            | Finding::Unfinished { id, .. }
+            | Finding::HistoryRowMissing { id }
+            | Finding::HistoryRowChanged { id, .. } => id,
+        }
+    }
+}
+
+/// The set held against the records.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Comparison {
+    /// One for each migration of the set, in its order.
+    pub standing: Vec<Standing>,
+    /// What is wrong, in the order of the chain.
+    pub findings: Vec<Finding>,
+    /// Versioned ones that are applied and that the set does not have.
+    pub unknown: Vec<MigrationId>,
+    /// The newest version that is applied.
+    pub newest: Option<MigrationId>,
+}
+
+/// Holds a set against the records of a database.
+pub fn compare(set: &[EncodedMigration], rows: &Rows) -> Comparison {
+    let lookup = rows.lookup();
+    let mut findings = Vec::new();
+    let unknown = unknown(set, &lookup);
+    let newest = newest(&lookup);
+    let standing = set
+        .iter()
+        .map(|migration| {
+            let id = MigrationId::of(migration);
+            let standing = match lookup.ledger.get(&id.key()) {
+                Some(row) => recorded(migration, row, &lookup, &mut findings),
+                None => from_refinery(migration, &lookup, &mut findings),
+            };
+            match &newest {
+                Some(newest)
+                    if standing == Standing::Pending
+                        && migration.kind == Kind::Versioned
+                        && migration.version < newest.version =>
+                {
+                    findings.push(Finding::OutOfOrder {
+                        id,
+                        newest: newest.clone(),
+                    });
+                    Standing::OutOfOrder
+                }
+                _ => standing,
+            }
+        })
+        .collect();
+    let unfinished = unfinished_elsewhere(set, &lookup);
+    let missing = unknown.iter().chain(&unfinished);
+    findings.extend(missing.map(|id| Finding::Missing { id: id.clone() }));
+    findings.sort_by_key(|finding| finding.id().key());
+    Comparison {
+        standing,
+        findings,
+        unknown,
+        newest,
+    }
+}
+
+/// The standing of a migration that the ledger has a row of.
+fn recorded(
+    migration: &EncodedMigration,
+    row: &LedgerRow,
+    lookup: &Lookup,
+    findings: &mut Vec<Finding>,
+) -> Standing {
+    let id = MigrationId::of(migration);
+    if let RowState::Running(progress) = &row.state {
+        let done = progress.done;
+        findings.push(Finding::Unfinished { id, done });
+        return Standing::Unfinished;
+    }
+    if migration.kind == Kind::Repeatable {
+        return if row.leaf == migration.leaf {
+            Standing::Applied
+        } else {
+            Standing::Outdated
+        };
+    }
+    if row.id.name != migration.name {
+        let applied = row.id.name.clone();
+        findings.push(Finding::Renamed { id, applied });
+        return Standing::Divergent;
+    }
+    if row.leaf != migration.leaf {
+        let applied = Some(row.leaf);
+        findings.push(Finding::Edited { id, applied });
+        return Standing::Divergent;
+    }
+    match lookup.refinery.get(&migration.version) {
+        None => {
+            findings.push(Finding::HistoryRowMissing { id });
+            Standing::Divergent
+        }
+        Some(history)
+            if history.name != migration.name || !accepts(migration, &history.checksum) =>
+        {
+            findings.push(Finding::HistoryRowChanged {
+                id,
+                name: history.name.clone(),
+                checksum: history.checksum.clone(),
+            });
+            Standing::Divergent
+        }
+        Some(_) => Standing::Applied,
+    }
+}
+
+/// The standing of a migration that the ledger has no row of.
+fn from_refinery(
+    migration: &EncodedMigration,
+    lookup: &Lookup,
+    findings: &mut Vec<Finding>,
+) -> Standing {
+    if migration.kind == Kind::Repeatable {
+        return Standing::Pending;
+    }
+    let Some(history) = lookup.refinery.get(&migration.version) else {
+        return Standing::Pending;
+    };
+    let id = MigrationId::of(migration);
+    if history.name != migration.name {
+        let applied = history.name.clone();
+        findings.push(Finding::Renamed { id, applied });
+        return Standing::Divergent;
+    }
+    if !accepts(migration, &history.checksum) {
+        findings.push(Finding::Edited { id, applied: None });
+        return Standing::Divergent;
+    }
+    Standing::Adoptable
+}
+
+/// Whether a row of refinery's history may carry this checksum for this migration.
+fn accepts(migration: &EncodedMigration, checksum: &str) -> bool {
+    checksum
+        .parse()
+        .is_ok_and(|checksum: u64| migration.refinery.contains(&checksum))
+}
+
+fn unknown(set: &[EncodedMigration], lookup: &Lookup) -> Vec<MigrationId> {
+    let known: std::collections::HashSet<i64> = set
+        .iter()
+        .filter(|m| m.kind != Kind::Repeatable)
+        .map(|m| m.version)
+        .collect();
+    let mut unknown: Vec<_> = versions(lookup)
+        .filter(|id| !known.contains(&id.version))
+        .collect();
+    unknown.sort_by_key(|id| id.version);
+    unknown
+}
+
+/// Unfinished migrations that the set does not have.
+fn unfinished_elsewhere(set: &[EncodedMigration], lookup: &Lookup) -> Vec<MigrationId> {
+    lookup
+        .ledger
+        .values()
+        .filter(|row| matches!(row.state, RowState::Running(_)))
+        .filter(|row| !set.iter().any(|m| MigrationId::of(m).key() == row.id.key()))
+        .map(|row| row.id.clone())
+        .collect()
+}
+
+fn newest(lookup: &Lookup) -> Option<MigrationId> {
+    versions(lookup).max_by_key(|id| id.version)
+}
+
+/// Every version that is recorded as applied, by the ledger or by refinery.
+fn versions(lookup: &Lookup) -> impl Iterator<Item = MigrationId> {
+    let ledger = lookup
+        .ledger
+        .iter()
+        .filter(|(key, row)| {
+            matches!(key, Key::Version(_)) && !matches!(row.state, RowState::Running(_))
+        })
+        .map(|(_, row)| row.id.clone());
+    let refinery = lookup
+        .refinery
+        .values()
+        .filter(|row| !lookup.ledger.contains_key(&Key::Version(row.version)))
+        .map(|row| MigrationId {
+            kind: Kind::Versioned,
+            version: row.version,
+            name: row.name.clone(),
+        });
+    ledger.chain(refinery)
+}

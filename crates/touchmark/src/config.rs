@@ -1,0 +1,63 @@
+//! What a run connects to.
+
+use tokio_postgres::Config;
+
+use crate::Error;
+
+/// What can name a database: a connection string, as `postgresql://user:password@host/database`
+/// or `host=… user=…`, or a `tokio_postgres::Config`.
+pub trait ToConfig {
+    /// The configuration.
+    ///
+    /// # Errors
+    /// [`Error::Config`] when a string is not a connection string.
+    fn to_config(&self) -> Result<Config, Error>;
+}
+
+impl ToConfig for str {
+    fn to_config(&self) -> Result<Config, Error> {
+        // The parser's own message names what is wrong and never shows the string.
+        self.parse::<Config>().map_err(|e| {
+            let cause = std::error::Error::source(&e).map(ToString::to_string);
+            Error::Config(cause.unwrap_or_else(|| e.to_string()))
+        })
+    }
+}
+
+impl ToConfig for String {
+    fn to_config(&self) -> Result<Config, Error> {
+        self.as_str().to_config()
+    }
+}
+
+impl ToConfig for Config {
+    fn to_config(&self) -> Result<Config, Error> {
+        Ok(self.clone())
+    }
+}
+
+impl<T: ToConfig + ?Sized> ToConfig for &T {
+    fn to_config(&self) -> Result<Config, Error> {
+        (**self).to_config()
+    }
+}
+
+/// Host and port for messages, without user and password.
+pub(crate) fn place(config: &Config) -> String {
+    use tokio_postgres::config::Host;
+    let host = match config.get_hosts().first() {
+        Some(Host::Tcp(host)) => host.clone(),
+        #[cfg(unix)]
+        Some(Host::Unix(path)) => path.display().to_string(),
+        None => match config.get_hostaddrs().first() {
+            Some(address) => address.to_string(),
+            None => return "an unnamed host".into(),
+        },
+    };
+    let port = config.get_ports().first().copied().unwrap_or(5432);
+    let database = config.get_dbname().unwrap_or("");
+    match database {
+        "" => format!("{host}:{port}"),
+        _ => format!("{host}:{port}/{database}"),
+    }
+}

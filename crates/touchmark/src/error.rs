@@ -1,0 +1,331 @@
+//! What can go wrong, and what to do about it.
+
+use std::fmt;
+use std::time::Duration;
+
+use touchmark_core::encoded::DecodeError;
+
+use crate::compare::Finding;
+use crate::event::Activity;
+use crate::failure::Failure;
+use crate::rows::MigrationId;
+
+/// What can go wrong in a run. `Display` is one line that says what and why; [`Error::help`] is
+/// what to do; [`Error::report`] is both with the place in the file, for a terminal or a log.
+///
+/// No variant carries a password.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The connection string can't be read.
+    #[error("the connection string is not valid: {0}")]
+    Config(String),
+    /// No connection could be made.
+    #[error("failed to connect to {place}: {cause}")]
+    Connect {
+        /// Host and port, without user and password.
+        place: String,
+        /// What the server or the system said.
+        cause: String,
+        /// The server's SQLSTATE, where it answered.
+        code: Option<String>,
+    },
+    /// The embedded set can't be read.
+    #[error("failed to read the embedded migrations: {0}")]
+    Set(#[from] DecodeError),
+    /// Another run held the lock until the deadline.
+    #[error("waited {} s for another migration run, and it still goes on{}", waited.as_secs(), HolderOf(holder))]
+    Locked {
+        /// How long.
+        waited: Duration,
+        /// Who holds the lock, where the server tells.
+        holder: Option<Activity>,
+    },
+    /// What was applied is not what the set has.
+    #[error("the applied migrations and this set contradict each other: {}", first(.0))]
+    Divergent(Vec<Finding>),
+    /// The target is not in the set.
+    #[error("there is no migration with version {version}")]
+    TargetUnknown {
+        /// The version that was asked for.
+        version: i64,
+        /// The nearest version that there is.
+        nearest: Option<i64>,
+    },
+    /// The target is behind what is applied.
+    #[error("the database is at {newest}, which is beyond version {version}")]
+    TargetBehind {
+        /// The version that was asked for.
+        version: i64,
+        /// The newest version that is applied.
+        newest: MigrationId,
+    },
+    /// A migration failed, and was rolled back, or stopped at a recorded statement.
+    #[error("{0}")]
+    Failed(Box<Failure>),
+    /// The role may not do what is needed.
+    #[error("role {role} lacks a privilege: {message}")]
+    Privilege {
+        /// The role of the session.
+        role: String,
+        /// What the server said.
+        message: String,
+        /// The statement that grants it.
+        grant: String,
+    },
+    /// The server is a standby, and migrations are pending.
+    #[error("this is a standby, and {pending} migrations are pending")]
+    Standby {
+        /// How many.
+        pending: usize,
+    },
+    /// refinery's history stands in another schema than the one that is configured.
+    #[error("the history was looked for in schema {expected}, and there is one in schema {found}")]
+    HistoryElsewhere {
+        /// The schema that is configured.
+        expected: String,
+        /// The schema in which the search path finds one.
+        found: String,
+    },
+    /// refinery's table is too narrow for a version.
+    #[error("{table} keeps versions as 32-bit integers, and version {version} needs 64")]
+    HistoryNarrow {
+        /// The table, quoted.
+        table: String,
+        /// The version.
+        version: i64,
+    },
+    /// An interrupted migration without a transaction needs somebody to look.
+    #[error(
+        "{id} was interrupted in statement {statement}, and whether that was carried out can't be told: {evidence}"
+    )]
+    Unresolved {
+        /// Which migration.
+        id: MigrationId,
+        /// Which statement, from 1.
+        statement: usize,
+        /// What was found in the database.
+        evidence: String,
+    },
+    /// A statement of an unfinished migration that was carried out already was edited.
+    #[error(
+        "{id} is unfinished, and its statement {statement}, which was carried out, has been edited since"
+    )]
+    UnfinishedEdited {
+        /// Which migration.
+        id: MigrationId,
+        /// Which statement, from 1.
+        statement: usize,
+    },
+    /// The connection goes through a pooler that gives each transaction another session.
+    #[error("{id} can't run through a transaction pooler: it runs without a transaction")]
+    Pooled {
+        /// Which migration.
+        id: MigrationId,
+    },
+    /// The migration lock was lost in the middle of a run.
+    #[error("the session lost its migration lock during {id}, which was rolled back")]
+    LockLost {
+        /// Which migration.
+        id: MigrationId,
+    },
+    /// Somebody asked the run to stop.
+    #[error("the run was interrupted{}", InterruptedAt(at))]
+    Cancelled {
+        /// Which migration was rolled back, if one was.
+        at: Option<MigrationId>,
+    },
+    /// The connection was lost, and could not be made again.
+    #[error("lost the connection to the server: {cause}")]
+    ConnectionLost {
+        /// What was said of it.
+        cause: String,
+    },
+    /// The server refused something outside of any migration.
+    #[error("failed to {doing}: {cause}")]
+    Server {
+        /// What was being done: `read the history`.
+        doing: &'static str,
+        /// The server's message.
+        cause: String,
+        /// The server's SQLSTATE, where there is one.
+        code: Option<String>,
+    },
+    /// The thread or the runtime of the run could not be started.
+    #[error("failed to start the migration run: {0}")]
+    Start(std::io::Error),
+}
+
+impl Error {
+    /// What to do about it, where there is something to say.
+    pub fn help(&self) -> Option<String> {
+        Some(match self {
+            Error::Config(_) => {
+                "write it as postgresql://user:password@host:port/database, with special characters percent-encoded".into()
+            }
+            Error::Connect { code, cause, .. } => connect_help(code.as_deref(), cause)?,
+            Error::Set(_) => "build the binary again, with touchmark and touchmark-build of one release".into(),
+            Error::Locked { .. } => {
+                "wait for the other run, or look at what it does in pg_stat_activity; a longer wait is a setting".into()
+            }
+            Error::Divergent(findings) => findings_help(findings),
+            Error::TargetUnknown { nearest, .. } => match nearest {
+                Some(nearest) => format!("the nearest one is {nearest}"),
+                None => "the set is empty".into(),
+            },
+            Error::TargetBehind { .. } => "migrating only goes forward; give a later version".into(),
+            Error::Failed(failure) => failure.help(),
+            Error::Privilege { grant, .. } => format!("have the owner run: {grant}"),
+            Error::Standby { .. } => "migrate the primary; a standby follows by itself".into(),
+            Error::HistoryElsewhere { found, .. } => format!(
+                "set `history-schema = \"{found}\"` under [workspace.metadata.touchmark], or name another table"
+            ),
+            Error::HistoryNarrow { table, .. } => {
+                format!("run: ALTER TABLE {table} ALTER COLUMN version TYPE bigint")
+            }
+            Error::Unresolved { id, .. } => format!(
+                "look whether it was carried out, then say so: `cargo xtask db-resolve {} --done`, or `--retry`, or `--abandon`",
+                id.short()
+            ),
+            Error::UnfinishedEdited { .. } => {
+                "put the statement back as it was, and mend what it did in a migration of its own".into()
+            }
+            Error::Pooled { .. } => {
+                "give the migrations a direct connection: set MIGRATION_DATABASE_URL to the server itself".into()
+            }
+            Error::LockLost { .. } => {
+                "a migration must not give up locks that it did not take; if it does not, look for a proxy between here and the server".into()
+            }
+            Error::Cancelled { .. } => "what was applied before is recorded; run it again to go on".into(),
+            Error::ConnectionLost { .. } => {
+                "nothing is half-applied; run it again when the server is back".into()
+            }
+            Error::Server { .. } | Error::Start(_) => return None,
+        })
+    }
+
+    /// The error with its place in the file and the help, over several lines.
+    pub fn report(&self) -> impl fmt::Display + '_ {
+        Report(self)
+    }
+
+    /// The failure of a migration, where this is one.
+    pub fn failure(&self) -> Option<&Failure> {
+        match self {
+            Error::Failed(failure) => Some(failure),
+            _ => None,
+        }
+    }
+}
+
+struct Report<'e>(&'e Error);
+
+impl fmt::Display for Report<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "error: {}", self.0)?;
+        if let Error::Failed(failure) = self.0 {
+            failure.write_place(f)?;
+        }
+        if let Error::Divergent(findings) = self.0 {
+            for finding in findings.iter().skip(1) {
+                write!(f, "\n       {}", finding)?;
+            }
+        }
+        match self.0.help() {
+            Some(help) => write!(f, "\nhelp: {help}"),
+            None => Ok(()),
+        }
+    }
+}
+
+fn first(findings: &[Finding]) -> String {
+    findings
+        .first()
+        .map_or_else(String::new, ToString::to_string)
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Finding::Edited { id, .. } => write!(f, "{id} was edited after it was applied"),
+            Finding::Renamed { id, applied } => {
+                write!(f, "{id} was applied under the name {applied}")
+            }
+            Finding::Missing { id } => write!(f, "{id} is applied, and this set does not have it"),
+            Finding::OutOfOrder { id, newest } => {
+                write!(f, "{id} is not applied, and the newer {newest} is")
+            }
+            Finding::Unfinished { id, done } => {
+                write!(f, "{id} is unfinished after statement {done}")
+            }
+            Finding::HistoryRowMissing { id } => write!(
+                f,
+                "{id} is in the ledger, and its row in refinery's history is gone"
+            ),
+            Finding::HistoryRowChanged { id, .. } => write!(
+                f,
+                "the row of {id} in refinery's history contradicts the ledger"
+            ),
+        }
+    }
+}
+
+fn findings_help(findings: &[Finding]) -> String {
+    match findings.first() {
+        Some(Finding::Edited { .. }) => {
+            "`cargo xtask db-verify` shows what changed; put the file back, and write the change as a new migration".into()
+        }
+        Some(Finding::Renamed { applied, .. }) => {
+            format!("rename the file back to {applied}")
+        }
+        Some(Finding::Missing { .. }) => {
+            "run a release that has it, or bring its file back; a database of another branch can be made anew with `cargo xtask db-reset`".into()
+        }
+        Some(Finding::OutOfOrder { id, newest }) => format!(
+            "give it a version above {}, or a name that begins with U to allow it: `git mv {id}.sql U{}__{}.sql`",
+            newest.version, id.version, id.name
+        ),
+        Some(Finding::HistoryRowMissing { .. } | Finding::HistoryRowChanged { .. }) => {
+            "somebody has changed the history by hand: `cargo xtask db-verify` shows both rows".into()
+        }
+        _ => "`cargo xtask db-verify` shows more".into(),
+    }
+}
+
+fn connect_help(code: Option<&str>, cause: &str) -> Option<String> {
+    Some(match code {
+        Some("28P01" | "28000") => {
+            "check user and password in the connection string, and the server's pg_hba.conf".into()
+        }
+        Some("3D000") => "create the database, or name another one in the connection string".into(),
+        Some("53300") => "the server has no connection left: raise max_connections, or start fewer at once".into(),
+        Some("57P03") => "the server is still starting, or shutting down: try again".into(),
+        Some(_) => return None,
+        None if cause.contains("TLS") || cause.contains("tls") => {
+            "the server or the connection string asks for TLS: give the migrator a TLS connector with `Migrator::tls`".into()
+        }
+        None => "check that the server runs, and that host and port are right".into(),
+    })
+}
+
+struct HolderOf<'a>(&'a Option<Activity>);
+
+impl fmt::Display for HolderOf<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(holder) => write!(f, ": {holder}"),
+            None => Ok(()),
+        }
+    }
+}
+
+struct InterruptedAt<'a>(&'a Option<MigrationId>);
+
+impl fmt::Display for InterruptedAt<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(id) => write!(f, " during {id}, which was rolled back"),
+            None => Ok(()),
+        }
+    }
+}

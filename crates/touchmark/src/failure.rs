@@ -1,0 +1,198 @@
+//! A migration that failed: which statement, where in the file, and what the server said.
+
+use std::fmt;
+
+use crate::rows::MigrationId;
+
+/// A migration that failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// Which migration.
+    pub id: MigrationId,
+    /// Its file, relative to the workspace: `migrations/V6__bad.sql`.
+    pub file: String,
+    /// Where in the file, where that is known.
+    pub place: Option<Place>,
+    /// Which statement, from 1, where it was one of the file's.
+    pub statement: Option<usize>,
+    /// What the server said.
+    pub server: ServerError,
+    /// What is left in the database.
+    pub state: Left,
+}
+
+/// A place in a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// From 1.
+    pub line: usize,
+    /// From 1, in characters.
+    pub column: usize,
+    /// The text of the line.
+    pub text: String,
+}
+
+/// What a failed migration leaves in the database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Left {
+    /// Nothing: it was rolled back. The newest version that is applied, if there is one.
+    RolledBack(Option<MigrationId>),
+    /// The statements before it, which are recorded: so many.
+    Statements(usize),
+    /// What the migration committed by itself, which nothing records.
+    Unknown,
+}
+
+/// What the server said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerError {
+    /// The SQLSTATE.
+    pub code: String,
+    /// The message.
+    pub message: String,
+    /// The detail.
+    pub detail: Option<String>,
+    /// The hint.
+    pub hint: Option<String>,
+    /// The context: functions that were running.
+    pub context: Option<String>,
+}
+
+impl ServerError {
+    pub(crate) fn of(error: &tokio_postgres::error::DbError) -> ServerError {
+        ServerError {
+            code: error.code().code().into(),
+            message: error.message().into(),
+            detail: error.detail().map(Into::into),
+            hint: error.hint().map(Into::into),
+            context: error.where_().map(Into::into),
+        }
+    }
+}
+
+impl Place {
+    /// The place of a byte of a text.
+    pub(crate) fn of(text: &str, offset: usize) -> Place {
+        let mut offset = offset.min(text.len());
+        while !text.is_char_boundary(offset) {
+            offset -= 1;
+        }
+        let before = &text[..offset];
+        let start = before.rfind('\n').map_or(0, |at| at + 1);
+        let end = text[offset..]
+            .find('\n')
+            .map_or(text.len(), |at| offset + at);
+        Place {
+            line: before.matches('\n').count() + 1,
+            column: before[start..].chars().count() + 1,
+            text: text[start..end].to_owned(),
+        }
+    }
+}
+
+impl Failure {
+    /// What to do about it.
+    pub(crate) fn help(&self) -> String {
+        let mend = "mend the file and run the migration again";
+        let state = match &self.state {
+            Left::RolledBack(Some(newest)) => {
+                format!("the database is unchanged at {}", newest.short())
+            }
+            Left::RolledBack(None) => "the database is unchanged".into(),
+            Left::Statements(0) => "none of its statements is carried out".into(),
+            Left::Statements(1) => "its first statement is carried out and recorded".into(),
+            Left::Statements(done) => {
+                format!("its first {done} statements are carried out and recorded")
+            }
+            Left::Unknown => {
+                "what it committed by itself stays, and nothing is recorded of it: undo that by hand".into()
+            }
+        };
+        let advice = match self.server.code.as_str() {
+            // unsafe use of new value of enum type
+            "55P04" => "put `ALTER TYPE … ADD VALUE` and its first use into two migrations",
+            "25001" => "put `-- touchmark: no-transaction` at the top of the file",
+            "53100" => "make room on the server's disk and run the migration again",
+            "55P03" => {
+                "let the sessions that hold the lock finish, or run it when there is less traffic"
+            }
+            _ => mend,
+        };
+        format!("{state}; {advice}")
+    }
+
+    /// The place in the file, in the manner of rustc.
+    pub(crate) fn write_place(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.place {
+            Some(place) => {
+                let number = place.line.to_string();
+                let margin = " ".repeat(number.len());
+                // A tab keeps its width, so that the caret stands below what it means.
+                let indent: String = place
+                    .text
+                    .chars()
+                    .take(place.column - 1)
+                    .map(|c| if c == '\t' { '\t' } else { ' ' })
+                    .collect();
+                write!(
+                    f,
+                    "\n{margin} --> {}:{}:{}",
+                    self.file, place.line, place.column
+                )?;
+                write!(
+                    f,
+                    "\n{margin}  |\n{number}  | {}\n{margin}  | {indent}^",
+                    place.text
+                )?;
+            }
+            None => write!(f, "\n --> {}", self.file)?,
+        }
+        let notes = [
+            ("detail", &self.server.detail),
+            ("hint", &self.server.hint),
+            ("context", &self.server.context),
+        ];
+        for (name, note) in notes {
+            if let Some(note) = note {
+                write!(f, "\n{name}: {note}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "migration {} failed", self.id)?;
+        if let Left::RolledBack(_) = self.state {
+            write!(f, ", and was rolled back")?;
+        }
+        if let Some(statement) = self.statement {
+            write!(f, ", in statement {statement}")?;
+        }
+        write!(f, ": {} ({})", self.server.message, self.server.code)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(text: &str, offset: usize, line: usize, column: usize, expected: &str) {
+        let place = Place::of(text, offset);
+        assert_eq!((place.line, place.column), (line, column));
+        assert_eq!(place.text, expected);
+    }
+
+    #[test]
+    fn places_count_lines_and_characters() {
+        check("a\nbé x\n", 6, 2, 4, "bé x");
+        check("a", 0, 1, 1, "a");
+        check("a", 99, 1, 2, "a");
+        check("", 0, 1, 1, "");
+        check("é", 1, 1, 1, "é");
+        check("a\n", 2, 2, 1, "");
+    }
+}

@@ -1,0 +1,101 @@
+//! The two tables: refinery's history in refinery's own format, and the ledger beside it.
+//!
+//! The schema that holds them is resolved once, and every statement names it, so that a
+//! `SET search_path` in a migration does not lose the record.
+
+mod ddl;
+mod read;
+mod record;
+
+pub(crate) use ddl::{Found, create, exist_sql};
+pub(crate) use read::{Probe, probe_sql, read_rows, read_sql};
+pub(crate) use record::{
+    Entry, adopt_sql, finish_sql, insert_sql, intent_sql, next_sql, progress_sql, refinery_sql,
+    resume_sql,
+};
+
+use tokio_postgres::error::DbError;
+use touchmark_core::encoded::History;
+
+use crate::lock::Keys;
+use crate::session::{BatchError, Session};
+use crate::sql::ident;
+use crate::{Error, failed_to};
+
+/// The tables of one history, ready to stand in SQL.
+pub(crate) struct Tables {
+    pub history: History,
+    pub schema: String,
+    pub refinery: String,
+    pub ledger: String,
+    pub keys: Keys,
+}
+
+impl Tables {
+    pub(crate) fn of(history: History) -> Tables {
+        let schema = ident(&history.schema);
+        Tables {
+            refinery: format!("{schema}.{}", ident(&history.table)),
+            ledger: format!("{schema}.{}", ident(&history.ledger())),
+            keys: Keys::of(&history),
+            schema,
+            history,
+        }
+    }
+}
+
+/// An error of the bookkeeping, with the statement that grants what is missing.
+pub(crate) fn explain(
+    error: BatchError,
+    session: &Session,
+    tables: &Tables,
+    doing: &'static str,
+) -> Error {
+    let insufficient = error
+        .source
+        .as_db_error()
+        .filter(|server| server.code().code() == "42501");
+    match insufficient {
+        Some(server) => privilege(server, session, tables, doing),
+        None => failed_to(doing, error),
+    }
+}
+
+/// The error of a missing privilege, with the statement that grants it.
+pub(crate) fn privilege(
+    server: &DbError,
+    session: &Session,
+    tables: &Tables,
+    doing: &'static str,
+) -> Error {
+    let role = session.role();
+    Error::Privilege {
+        grant: grant(server.message(), tables, &ident(&role), doing),
+        message: server.message().into(),
+        role,
+    }
+}
+
+fn grant(message: &str, tables: &Tables, role: &str, doing: &str) -> String {
+    let Tables {
+        schema,
+        refinery,
+        ledger,
+        ..
+    } = tables;
+    if message.contains("for database") {
+        return format!("CREATE SCHEMA {schema} AUTHORIZATION {role}");
+    }
+    if message.contains("for schema") {
+        return match doing {
+            "create the history tables" => {
+                format!("GRANT USAGE, CREATE ON SCHEMA {schema} TO {role}")
+            }
+            _ => format!("GRANT USAGE ON SCHEMA {schema} TO {role}"),
+        };
+    }
+    match doing {
+        "read the history" => format!("GRANT SELECT ON {refinery}, {ledger} TO {role}"),
+        _ => format!("GRANT SELECT, INSERT, UPDATE ON {refinery}, {ledger} TO {role}"),
+    }
+}

@@ -1,0 +1,134 @@
+//! Writing what was applied.
+
+use touchmark_core::encoded::EncodedMigration;
+use touchmark_core::{Checksum, Kind};
+
+use super::Tables;
+use crate::sql::{bytea, literal, literal_or_null};
+
+/// What the ledger is told of one migration.
+pub(crate) struct Entry<'e> {
+    pub migration: &'e EncodedMigration<'e>,
+    pub build: &'e str,
+}
+
+impl Entry<'_> {
+    /// The columns that do not depend on how it was applied.
+    fn values(&self) -> String {
+        let m = self.migration;
+        format!(
+            "'{}', {}, {}, {}, {}, {}, {}",
+            m.kind.letter(),
+            m.version,
+            literal(m.name),
+            bytea(m.leaf),
+            literal(m.up.sql),
+            literal_or_null(m.down.as_ref().map(|down| down.sql)),
+            literal(self.build),
+        )
+    }
+}
+
+const COLUMNS: &str = "kind, version, name, leaf, up_sql, down_sql, build";
+
+/// The row of a migration that was applied in this transaction.
+pub(crate) fn insert_sql(tables: &Tables, entry: &Entry, chain: Checksum) -> String {
+    format!(
+        "INSERT INTO {} ({COLUMNS}, chain, state, finished_at) VALUES ({}, {}, 'applied', pg_catalog.clock_timestamp())",
+        tables.ledger,
+        entry.values(),
+        bytea(chain)
+    )
+}
+
+/// The row of a migration that refinery had applied; its times are refinery's, where they can
+/// be read.
+pub(crate) fn adopt_sql(tables: &Tables, entry: &Entry, chain: Checksum) -> String {
+    format!(
+        "INSERT INTO {} ({COLUMNS}, chain, state, started_at, finished_at) \
+         SELECT {}, {}, 'adopted', applied, applied FROM (SELECT CASE WHEN applied_on ~ \
+         '^[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}T[0-9]{{2}}:[0-9]{{2}}:[0-9]{{2}}' THEN applied_on::timestamptz ELSE pg_catalog.now() END AS applied \
+         FROM {} WHERE version = {}) AS refinery",
+        tables.ledger,
+        entry.values(),
+        bytea(chain),
+        tables.refinery,
+        entry.migration.version
+    )
+}
+
+/// The intent row of a migration without a transaction; gives its number.
+pub(crate) fn intent_sql(tables: &Tables, entry: &Entry) -> String {
+    format!(
+        "INSERT INTO {} ({COLUMNS}, state, statements) VALUES ({}, 'running', {}) RETURNING id",
+        tables.ledger,
+        entry.values(),
+        statements(entry.migration)
+    )
+}
+
+/// Takes an unfinished row up again with the migration as it is now: statements that were not
+/// carried out may have been mended.
+pub(crate) fn resume_sql(tables: &Tables, entry: &Entry, row: i64) -> String {
+    format!(
+        "UPDATE {} SET ({COLUMNS}, statements) = ROW ({}, {}) WHERE id = {row}",
+        tables.ledger,
+        entry.values(),
+        statements(entry.migration)
+    )
+}
+
+/// Records that one more statement is done.
+pub(crate) fn progress_sql(tables: &Tables, row: i64, done: usize) -> String {
+    format!(
+        "UPDATE {} SET statements_done = {done}, next_statement = NULL WHERE id = {row}",
+        tables.ledger
+    )
+}
+
+/// Records what is known of the next statement.
+pub(crate) fn next_sql(tables: &Tables, row: i64, next: &str) -> String {
+    format!(
+        "UPDATE {} SET next_statement = {} WHERE id = {row}",
+        tables.ledger,
+        literal(next)
+    )
+}
+
+/// Records that a migration without a transaction is finished.
+pub(crate) fn finish_sql(tables: &Tables, row: i64, chain: Checksum) -> String {
+    format!(
+        "UPDATE {} SET state = 'applied', chain = {}, finished_at = pg_catalog.clock_timestamp() WHERE id = {row}",
+        tables.ledger,
+        bytea(chain)
+    )
+}
+
+fn statements(migration: &EncodedMigration) -> String {
+    let hashes: Vec<_> = migration
+        .up
+        .statements
+        .iter()
+        .map(|s| bytea(s.semantic))
+        .collect();
+    format!("ARRAY[{}]::bytea[]", hashes.join(", "))
+}
+
+/// refinery's row of a migration without a transaction, followed by a semicolon; nothing for a
+/// repeatable one, which refinery does not know.
+pub(crate) fn refinery_sql(tables: &Tables, migration: &EncodedMigration) -> String {
+    let Some(checksum) = migration.refinery.first() else {
+        return String::new();
+    };
+    if migration.kind == Kind::Repeatable {
+        return String::new();
+    }
+    // The same form as refinery's own: RFC 3339, UTC.
+    format!(
+        "INSERT INTO {} (version, name, applied_on, checksum) VALUES ({}, {}, \
+         pg_catalog.to_char(pg_catalog.clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'), '{checksum}'); ",
+        tables.refinery,
+        migration.version,
+        literal(migration.name),
+    )
+}

@@ -1,0 +1,183 @@
+//! The advisory lock that makes runs take turns.
+//!
+//! It is polled with `pg_try_advisory_lock` in statements of their own. A blocking
+//! `pg_advisory_lock` would hold a snapshot that `CREATE INDEX CONCURRENTLY` of the run in front
+//! waits for: a deadlock that the server does not see.
+
+use std::time::{Duration, Instant};
+
+use tokio_postgres::SimpleQueryRow;
+use touchmark_core::encoded::History;
+
+use crate::backoff::Backoff;
+use crate::event::{Activity, Event, Events};
+use crate::history::{self, Tables};
+use crate::session::{Results, Session};
+use crate::{Error, failed_to};
+
+/// The keys of one history's locks.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Keys {
+    /// Held by the run: by its session, or by each transaction where a pooler is in between.
+    pub run: i64,
+    /// Held by a migration's transaction; when it is gone, the transaction is another one.
+    pub transaction: i64,
+}
+
+impl Keys {
+    pub(crate) fn of(history: &History) -> Keys {
+        let mut hasher = blake3::Hasher::new_derive_key("touchmark v1 lock");
+        for part in [&history.schema, &history.table] {
+            hasher.update(&(part.len() as u64).to_le_bytes());
+            hasher.update(part.as_bytes());
+        }
+        let hash = *hasher.finalize().as_bytes();
+        let key = |at: usize| {
+            let mut bytes = [0; 8];
+            bytes.copy_from_slice(&hash[at..at + 8]);
+            i64::from_le_bytes(bytes)
+        };
+        Keys {
+            run: key(0),
+            transaction: key(8),
+        }
+    }
+}
+
+/// The rows of `pg_locks` of a held key.
+fn held(key: i64) -> String {
+    let (high, low) = ((key >> 32) as u32, key as u32);
+    format!(
+        "SELECT pid FROM pg_catalog.pg_locks WHERE locktype = 'advisory' AND granted \
+         AND database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()) \
+         AND classid = {high}::oid AND objid = {low}::oid AND objsubid = 1"
+    )
+}
+
+/// Whether this session holds a key.
+pub(crate) fn holds(key: i64) -> String {
+    format!(
+        "EXISTS ({} AND pid = pg_catalog.pg_backend_pid())",
+        held(key)
+    )
+}
+
+const ACTIVITY: &str = "SELECT pid, application_name, coalesce(usename, ''), \
+     coalesce(xact_start, query_start, backend_start)::timestamptz(0)::text, \
+     pg_catalog.left(pg_catalog.regexp_replace(query, '[[:space:]]+', ' ', 'g'), 120) \
+     FROM pg_catalog.pg_stat_activity WHERE pid";
+
+/// Who holds the lock of a run.
+fn holder_sql(keys: Keys) -> String {
+    format!("{ACTIVITY} IN ({})", held(keys.run))
+}
+
+/// Who blocks a session.
+pub(crate) fn blockers_sql(pid: i32) -> String {
+    format!("{ACTIVITY} = ANY (pg_catalog.pg_blocking_pids({pid}))")
+}
+
+/// Reads rows of [`ACTIVITY`].
+pub(crate) fn activities(rows: &[SimpleQueryRow]) -> Vec<Activity> {
+    let text = |row: &SimpleQueryRow, at: usize| row.get(at).unwrap_or_default().to_owned();
+    rows.iter()
+        .map(|row| Activity {
+            pid: text(row, 0).parse().unwrap_or_default(),
+            application: text(row, 1),
+            role: text(row, 2),
+            since: text(row, 3),
+            query: text(row, 4),
+        })
+        .collect()
+}
+
+/// How the lock is held.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Scope {
+    /// By the session, through all migrations.
+    Session,
+    /// By one transaction, which the first statement opens: a pooler gives the next one to
+    /// another session.
+    Transaction,
+}
+
+/// Polls the lock until it is held or the deadline has passed. `then` is sent along, and its
+/// results are what is returned; its statements must give nothing where [`holds`] is false, so that a poll costs next to nothing.
+pub(crate) fn acquire(
+    session: &mut Session,
+    events: Events,
+    tables: &Tables,
+    scope: Scope,
+    wait: Duration,
+    then: &str,
+) -> Result<Results, Error> {
+    let keys = tables.keys;
+    let (open, take) = match scope {
+        Scope::Session => ("", "pg_try_advisory_lock"),
+        Scope::Transaction => ("BEGIN; ", "pg_try_advisory_xact_lock"),
+    };
+    let poll = format!(
+        "{open}SET {}standard_conforming_strings = on; SELECT pg_catalog.{take}({}); {then}",
+        match scope {
+            Scope::Session => "",
+            Scope::Transaction => "LOCAL ",
+        },
+        keys.run
+    );
+    let skip = match scope {
+        Scope::Session => 1,
+        Scope::Transaction => 2,
+    };
+    let begun = Instant::now();
+    let mut backoff = Backoff::new();
+    loop {
+        let mut results = session
+            .query(&poll)
+            .map_err(|e| history::explain(e, session, tables, "take the migration lock"))?;
+        let acquired = results
+            .get(skip)
+            .and_then(|rows| rows.first())
+            .and_then(|row| row.get(0))
+            == Some("t");
+        if acquired {
+            results.drain(..=skip);
+            return Ok(results);
+        }
+        if scope == Scope::Transaction {
+            session
+                .query("ROLLBACK")
+                .map_err(|e| failed_to("end a transaction", e))?;
+        }
+        let waited = begun.elapsed();
+        let holder = holder(session, keys);
+        if waited >= wait {
+            return Err(Error::Locked { waited, holder });
+        }
+        events.emit(Event::WaitingForLock { holder, waited });
+        session.pause(backoff.next().min(wait - waited))?;
+    }
+}
+
+fn holder(session: &mut Session, keys: Keys) -> Option<Activity> {
+    let results = session.query(&holder_sql(keys)).ok()?;
+    activities(results.first()?).into_iter().next()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn histories_have_keys_of_their_own() {
+        let of = |schema: &str, table: &str| {
+            Keys::of(&History {
+                schema: schema.into(),
+                table: table.into(),
+            })
+        };
+        assert_eq!(of("a", "b"), of("a", "b"));
+        assert_ne!(of("a", "b"), of("a", "c"));
+        assert_ne!(of("ab", "c"), of("a", "bc"));
+        assert_ne!(of("a", "b").run, of("a", "b").transaction);
+    }
+}

@@ -1,0 +1,287 @@
+//! The migrator: a set, a few settings, and the runs.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_postgres::Socket;
+use tokio_postgres::tls::{MakeTlsConnect, TlsConnect};
+use touchmark_core::encoded::History;
+
+use crate::cancel::Canceller;
+use crate::compare::{Comparison, compare};
+use crate::config::ToConfig;
+use crate::event::{Event, Events};
+use crate::history::Tables;
+use crate::plan::{Plan, Target, plan};
+use crate::report::Report;
+use crate::rows::Rows;
+use crate::run::{self, Options};
+use crate::tls::Connector;
+use crate::{Error, Set};
+
+type OnEvent<'a> = Arc<dyn Fn(&Event) + Send + Sync + 'a>;
+
+/// Migrates databases to a set. Every setting has a default that is right for production.
+///
+/// ```no_run
+/// use std::time::Duration;
+/// use touchmark::{Migrator, Set, Target};
+/// # static MIGRATIONS: Set<'static> = Set::from_bytes(&[]);
+///
+/// let report = Migrator::new(&MIGRATIONS)
+///     .target(Target::Latest)
+///     .lock_timeout(Duration::from_secs(2))
+///     .wait(Duration::from_secs(600))
+///     .on_event(|event| println!("{event}"))
+///     .run("postgresql://app@localhost/app")?;
+/// println!("{} applied", report.applied.len());
+/// # Ok::<(), touchmark::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Migrator<'a> {
+    set: Set<'a>,
+    options: Options,
+    on_event: Option<OnEvent<'a>>,
+}
+
+/// What a database records, held against the set.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Status {
+    /// Both tables as they are; empty where there are none.
+    pub rows: Rows,
+    /// The set held against them.
+    pub comparison: Comparison,
+    /// Whether the server is a standby.
+    pub standby: bool,
+}
+
+impl<'a> Migrator<'a> {
+    /// A migrator with the defaults: everything that is pending, a lock timeout of 2 s with
+    /// retries for 5 minutes, and 10 minutes of waiting for another run.
+    pub fn new(set: &Set<'a>) -> Migrator<'a> {
+        Migrator {
+            set: *set,
+            options: Options {
+                target: Target::Latest,
+                lock_timeout: Duration::from_secs(2),
+                retry: Duration::from_secs(300),
+                wait: Duration::from_secs(600),
+                canceller: Canceller::new(),
+                connector: Connector::plain(),
+                history: None,
+            },
+            on_event: None,
+        }
+    }
+
+    /// How far the run goes. Default: [`Target::Latest`].
+    pub fn target(mut self, target: Target) -> Self {
+        self.options.target = target;
+        self
+    }
+
+    /// How long a statement waits for a lock before its migration is rolled back and tried
+    /// again, so that the queries which queue behind it go on. Default: 2 s. A file's
+    /// `lock-timeout` directive goes before it.
+    pub fn lock_timeout(mut self, timeout: Duration) -> Self {
+        self.options.lock_timeout = timeout;
+        self
+    }
+
+    /// For how long a migration that others stand in the way of is tried again. Default: 5 min.
+    pub fn retry_for(mut self, retry: Duration) -> Self {
+        self.options.retry = retry;
+        self
+    }
+
+    /// How long to wait for another run, and for a server that is still starting. Default:
+    /// 10 min.
+    pub fn wait(mut self, wait: Duration) -> Self {
+        self.options.wait = wait;
+        self
+    }
+
+    /// Where the history is kept, instead of where the build's configuration says.
+    pub fn history(mut self, schema: &str, table: &str) -> Self {
+        self.options.history = Some(History {
+            schema: schema.into(),
+            table: table.into(),
+        });
+        self
+    }
+
+    /// What is called with each [`Event`], on the thread of the run. Default: the events go to
+    /// the log, at level `info`.
+    pub fn on_event(mut self, on_event: impl Fn(&Event) + Send + Sync + 'a) -> Self {
+        self.on_event = Some(Arc::new(on_event));
+        self
+    }
+
+    /// What stops the run from outside; see [`Canceller`].
+    pub fn canceller(mut self, canceller: &Canceller) -> Self {
+        self.options.canceller = canceller.clone();
+        self
+    }
+
+    /// The TLS connector for servers that ask for TLS. Default: none, so that a connection
+    /// string with `sslmode=require` is refused.
+    pub fn tls<T>(mut self, tls: T) -> Self
+    where
+        T: MakeTlsConnect<Socket> + Clone + Send + Sync + 'static,
+        T::Stream: Send,
+        T::TlsConnect: Send,
+        <T::TlsConnect as TlsConnect<Socket>>::Future: Send,
+    {
+        self.options.connector = Connector::new(tls);
+        self
+    }
+
+    /// Migrates. Blocks until it is done; may be called inside an async runtime, where
+    /// [`run_async`](Migrator::run_async) is the better choice.
+    ///
+    /// # Errors
+    /// See [`Error`]. A migration that fails is rolled back with its record, and those before
+    /// it stay applied.
+    pub fn run(&self, database: impl ToConfig) -> Result<Report, Error> {
+        let config = self.config(database)?;
+        self.aside(|events| run::run(self.set, &self.options, &config, events))
+    }
+
+    /// What [`run`](Migrator::run) would do. Creates nothing and takes no lock.
+    ///
+    /// # Errors
+    /// Those that a run would meet before its first migration.
+    pub fn plan(&self, database: impl ToConfig) -> Result<Plan, Error> {
+        let status = self.status(database)?;
+        let migrations = self.set.open()?.migrations()?;
+        plan(&migrations, &status.rows, self.options.target).map_err(run::refuse)
+    }
+
+    /// What the database records, held against the set. Creates nothing and takes no lock.
+    ///
+    /// # Errors
+    /// When there is no connection, or the history can't be read.
+    pub fn status(&self, database: impl ToConfig) -> Result<Status, Error> {
+        let config = self.config(database)?;
+        self.aside(|events| {
+            let encoded = self.set.open()?;
+            let tables = self.tables()?;
+            let mut session = run::connect(&self.options, &config, events)?;
+            let start = run::look(&mut session, &tables, &encoded)?;
+            let rows = run::read(&mut session, &tables, &start)?;
+            Ok(Status {
+                comparison: compare(&encoded.migrations()?, &rows),
+                rows,
+                standby: start.standby,
+            })
+        })
+    }
+
+    /// Whether the database is at exactly this set: one connection, one round trip.
+    ///
+    /// # Errors
+    /// When there is no connection, or the history can't be read.
+    pub fn is_current(&self, database: impl ToConfig) -> Result<bool, Error> {
+        let config = self.config(database)?;
+        self.aside(|events| {
+            let encoded = self.set.open()?;
+            let tables = self.tables()?;
+            let mut session = run::connect(&self.options, &config, events)?;
+            let start = run::look(&mut session, &tables, &encoded)?;
+            let nothing = start.probe.is_none() && encoded.is_empty();
+            Ok(nothing || start.is_current(&encoded))
+        })
+    }
+
+    fn tables(&self) -> Result<Tables, Error> {
+        Ok(Tables::of(match &self.options.history {
+            Some(history) => history.clone(),
+            None => self.set.open()?.names()?.1,
+        }))
+    }
+
+    fn config(&self, database: impl ToConfig) -> Result<tokio_postgres::Config, Error> {
+        let mut config = database.to_config()?;
+        if config.get_application_name().is_none() {
+            config.application_name("touchmark");
+        }
+        Ok(config)
+    }
+
+    /// Runs on a thread of its own: a runtime can't be entered inside another one, and the caller
+    /// may be in one.
+    fn aside<T: Send>(
+        &self,
+        work: impl FnOnce(Events) -> Result<T, Error> + Send,
+    ) -> Result<T, Error> {
+        let events = Events {
+            on_event: self.on_event.as_deref(),
+        };
+        std::thread::scope(|scope| {
+            let thread = std::thread::Builder::new()
+                .name("touchmark".into())
+                .spawn_scoped(scope, || work(events))
+                .map_err(Error::Start)?;
+            match thread.join() {
+                Ok(outcome) => outcome,
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        })
+    }
+}
+
+impl Migrator<'static> {
+    /// Migrates, without blocking the async runtime that it is called in. Dropping the future
+    /// cancels the run as [`Canceller::cancel`] does.
+    ///
+    /// # Errors
+    /// As [`run`](Migrator::run).
+    pub async fn run_async(&self, database: impl ToConfig) -> Result<Report, Error> {
+        let config = self.config(database)?;
+        self.detached(move |migrator| migrator.run(&config)).await
+    }
+
+    /// As [`is_current`](Migrator::is_current), without blocking the async runtime.
+    ///
+    /// # Errors
+    /// As [`is_current`](Migrator::is_current).
+    pub async fn is_current_async(&self, database: impl ToConfig) -> Result<bool, Error> {
+        let config = self.config(database)?;
+        self.detached(move |migrator| migrator.is_current(&config))
+            .await
+    }
+
+    async fn detached<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(Migrator<'static>) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let migrator = self.clone();
+        let guard = CancelOnDrop(Some(self.options.canceller.clone()));
+        let (sender, receiver) = tokio::sync::oneshot::channel();
+        std::thread::Builder::new()
+            .name("touchmark".into())
+            .spawn(move || sender.send(work(migrator)).is_ok())
+            .map_err(Error::Start)?;
+        let outcome = receiver.await;
+        guard.finished();
+        // The sender is dropped unsent only when the thread has panicked.
+        outcome.unwrap_or_else(|_| Err(Error::Start(std::io::Error::other("the run panicked"))))
+    }
+}
+
+struct CancelOnDrop(Option<Canceller>);
+
+impl CancelOnDrop {
+    fn finished(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        if let Some(canceller) = &self.0 {
+            canceller.cancel();
+        }
+    }
+}

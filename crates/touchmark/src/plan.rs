@@ -1,0 +1,251 @@
+//! What a run would do. Pure: the dry run, the status and the run itself share it.
+
+use std::fmt;
+use std::str::FromStr;
+
+use touchmark_core::encoded::EncodedMigration;
+use touchmark_core::{Checksum, Kind};
+
+use crate::chain::Chain;
+use crate::compare::{Comparison, Finding, Standing, compare};
+use crate::rows::{MigrationId, Rows};
+
+/// How far a run goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Target {
+    /// Everything that is pending, the repeatable ones too.
+    #[default]
+    Latest,
+    /// Up to this version, and nothing repeatable.
+    Version(i64),
+    /// So many versioned ones, and nothing repeatable.
+    Plus(usize),
+}
+
+impl FromStr for Target {
+    type Err = String;
+
+    /// Reads `latest` (or `head`), `+N`, or a version with or without its letter.
+    fn from_str(text: &str) -> Result<Target, String> {
+        let number = |digits: &str| -> Option<u64> {
+            (!digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()))
+                .then(|| digits.parse().ok())?
+        };
+        if matches!(text, "latest" | "head") {
+            return Ok(Target::Latest);
+        }
+        let target = match text.strip_prefix('+') {
+            Some(count) => number(count)
+                .filter(|count| *count > 0)
+                .and_then(|count| usize::try_from(count).ok())
+                .map(Target::Plus),
+            None => number(text.strip_prefix(['V', 'U']).unwrap_or(text))
+                .and_then(|version| i64::try_from(version).ok())
+                .map(Target::Version),
+        };
+        target.ok_or_else(|| {
+            format!("`{text}` is not a target: give `latest`, a version such as `3`, or `+1` for the next one")
+        })
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Target::Latest => f.write_str("latest"),
+            Target::Version(version) => write!(f, "{version}"),
+            Target::Plus(count) => write!(f, "+{count}"),
+        }
+    }
+}
+
+/// What is done with one migration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Action {
+    /// It is applied.
+    Apply,
+    /// A repeatable one is applied again, because its content has changed.
+    Again,
+    /// One without a transaction is taken up where it stopped.
+    Resume,
+}
+
+/// One step of a plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// Which migration.
+    pub id: MigrationId,
+    /// What is done with it.
+    pub action: Action,
+    /// Its position in the set.
+    pub position: usize,
+    /// The chain value over everything applied, after this step.
+    pub chain: Checksum,
+}
+
+/// What a run would do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// In the order in which it is done.
+    pub steps: Vec<Step>,
+    /// Positions of migrations that refinery applied and the ledger does not know yet.
+    pub adopt: Vec<usize>,
+    /// The chain value over everything applied, before the first step.
+    pub chain: Checksum,
+    /// What the database has more than the set, where the set is a prefix of it.
+    pub unknown: Vec<MigrationId>,
+    /// The newest version that is applied, before the first step.
+    pub newest: Option<MigrationId>,
+}
+
+/// Why there is no plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// What was applied is not what the set has.
+    Findings(Vec<Finding>),
+    /// The target is not in the set.
+    TargetUnknown { version: i64, nearest: Option<i64> },
+    /// The target is behind what is applied.
+    TargetBehind { version: i64, newest: MigrationId },
+}
+
+/// What a run to `target` would do.
+pub(crate) fn plan(set: &[EncodedMigration], rows: &Rows, target: Target) -> Result<Plan, Refusal> {
+    let comparison = compare(set, rows);
+    let ahead = is_ahead(set, &comparison);
+    let findings: Vec<_> = comparison
+        .findings
+        .iter()
+        .filter(|finding| match finding {
+            Finding::Missing { .. } => !ahead,
+            // An unfinished migration of the set is taken up again: that is a step.
+            Finding::Unfinished { .. } => false,
+            _ => true,
+        })
+        .cloned()
+        .collect();
+    if !findings.is_empty() {
+        return Err(Refusal::Findings(findings));
+    }
+    if let Target::Version(version) = target {
+        check_target(set, &comparison, version)?;
+    }
+
+    let adopt: Vec<usize> = positions(&comparison, Standing::Adoptable).collect();
+    let mut chain = Chain::of(rows, set);
+    let before = chain.head();
+    let steps = choose(set, &comparison, target, ahead)
+        .into_iter()
+        .map(|(position, action)| {
+            let id = MigrationId::of(&set[position]);
+            Step {
+                chain: chain.record(id.key(), set[position].leaf),
+                id,
+                action,
+                position,
+            }
+        })
+        .collect();
+    Ok(Plan {
+        steps,
+        adopt,
+        chain: before,
+        unknown: comparison.unknown,
+        newest: comparison.newest,
+    })
+}
+
+/// Whether the set is a prefix of what is applied, and shorter.
+fn is_ahead(set: &[EncodedMigration], comparison: &Comparison) -> bool {
+    let last = set
+        .iter()
+        .filter(|m| m.kind != Kind::Repeatable)
+        .map(|m| m.version)
+        .max();
+    let complete = set
+        .iter()
+        .zip(&comparison.standing)
+        .filter(|(m, _)| m.kind != Kind::Repeatable)
+        .all(|(_, s)| matches!(s, Standing::Applied | Standing::Adoptable));
+    complete
+        && !comparison.unknown.is_empty()
+        && comparison
+            .unknown
+            .iter()
+            .all(|id| last.is_none_or(|last| id.version > last))
+}
+
+fn check_target(
+    set: &[EncodedMigration],
+    comparison: &Comparison,
+    version: i64,
+) -> Result<(), Refusal> {
+    let versions = || {
+        set.iter()
+            .filter(|m| m.kind != Kind::Repeatable)
+            .map(|m| m.version)
+    };
+    if !versions().any(|v| v == version) {
+        let nearest = versions().min_by_key(|v| v.abs_diff(version));
+        return Err(Refusal::TargetUnknown { version, nearest });
+    }
+    match &comparison.newest {
+        Some(newest) if newest.version > version => Err(Refusal::TargetBehind {
+            version,
+            newest: newest.clone(),
+        }),
+        _ => Ok(()),
+    }
+}
+
+fn positions(comparison: &Comparison, standing: Standing) -> impl Iterator<Item = usize> {
+    comparison
+        .standing
+        .iter()
+        .enumerate()
+        .filter(move |(_, s)| **s == standing)
+        .map(|(position, _)| position)
+}
+
+/// The steps: what is unfinished, then the versions, then what is repeatable.
+fn choose(
+    set: &[EncodedMigration],
+    comparison: &Comparison,
+    target: Target,
+    ahead: bool,
+) -> Vec<(usize, Action)> {
+    let mut steps: Vec<_> = positions(comparison, Standing::Unfinished)
+        .map(|position| (position, Action::Resume))
+        .collect();
+    let pending: Vec<_> = positions(comparison, Standing::Pending)
+        .map(|position| (position, Action::Apply))
+        .collect();
+    let versioned = |(position, _): &(usize, Action)| set[*position].kind != Kind::Repeatable;
+    match target {
+        Target::Version(version) => steps.extend(
+            pending
+                .into_iter()
+                .filter(versioned)
+                .filter(|(position, _)| set[*position].version <= version),
+        ),
+        Target::Plus(count) => {
+            steps.extend(pending.into_iter().filter(versioned));
+            steps.truncate(count);
+        }
+        Target::Latest => {
+            steps.extend(pending.iter().filter(|s| versioned(s)));
+            // A release behind the database must not put its older views and functions back.
+            if !ahead {
+                let outdated = positions(comparison, Standing::Outdated);
+                let mut repeatable: Vec<_> =
+                    pending.into_iter().filter(|s| !versioned(s)).collect();
+                repeatable.extend(outdated.map(|position| (position, Action::Again)));
+                repeatable.sort_by_key(|(position, _)| *position);
+                steps.extend(repeatable);
+            }
+        }
+    }
+    steps
+}

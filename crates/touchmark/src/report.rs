@@ -1,0 +1,50 @@
+//! What a run did.
+
+use std::time::Duration;
+
+use touchmark_core::encoded::Encoded;
+
+use crate::rows::MigrationId;
+
+/// What a run did.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Report {
+    /// What was applied, in order. Empty where there was nothing to do.
+    pub applied: Vec<AppliedMigration>,
+    /// The highest version of the set, where it has one.
+    pub last_version: Option<i64>,
+    /// The newest version that is applied, where the run had to read the history.
+    pub newest: Option<MigrationId>,
+    /// What the database has beyond the set.
+    pub ahead: Vec<MigrationId>,
+    /// From connecting to the end.
+    pub elapsed: Duration,
+    /// In which migration the connection was lost, until it is known how that ended.
+    pub(crate) unsure: Option<MigrationId>,
+    pub(crate) reconnects: u32,
+}
+
+/// One migration that a run applied.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AppliedMigration {
+    /// Which.
+    pub id: MigrationId,
+    /// How long it took, waiting for locks included.
+    pub elapsed: Duration,
+}
+
+impl Report {
+    pub(crate) fn new(set: &Encoded) -> Report {
+        Report {
+            applied: Vec::new(),
+            last_version: Some(set.last_version()).filter(|version| *version >= 0),
+            newest: None,
+            ahead: Vec::new(),
+            elapsed: Duration::ZERO,
+            unsure: None,
+            reconnects: 0,
+        }
+    }
+}
