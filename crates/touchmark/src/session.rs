@@ -45,12 +45,15 @@ pub(crate) struct BatchError {
     pub blocked_by: Vec<Activity>,
 }
 
+/// The event that says who blocks a batch.
+pub(crate) type BlockedEvent<'w> = dyn Fn(Vec<Activity>) -> Event + 'w;
+
 /// How a batch is watched while it runs.
 #[derive(Clone, Copy)]
 pub(crate) struct Watch<'w> {
     pub cancel_at: CancelAt,
     /// After this time, look who blocks it, and say so.
-    pub look_after: Option<(Duration, &'w dyn Fn(Vec<Activity>) -> Event)>,
+    pub look_after: Option<(Duration, &'w BlockedEvent<'w>)>,
 }
 
 impl<'a> Session<'a> {

@@ -12,6 +12,8 @@ use crate::event::Event;
 
 type Task<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 type Opened = (Client, Task<()>);
+type Open = dyn Fn(Config, Notices) -> Task<Result<Opened, Error>> + Send + Sync;
+type Cancel = dyn Fn(CancelToken) -> Task<Result<(), Error>> + Send + Sync;
 
 /// Notices that the server sent since they were last taken.
 pub(crate) type Notices = Arc<Mutex<Vec<Event>>>;
@@ -20,8 +22,8 @@ pub(crate) type Notices = Arc<Mutex<Vec<Event>>>;
 /// migrator has no type parameter.
 #[derive(Clone)]
 pub(crate) struct Connector {
-    pub open: Arc<dyn Fn(Config, Notices) -> Task<Result<Opened, Error>> + Send + Sync>,
-    pub cancel: Arc<dyn Fn(CancelToken) -> Task<Result<(), Error>> + Send + Sync>,
+    pub open: Arc<Open>,
+    pub cancel: Arc<Cancel>,
 }
 
 impl Connector {
