@@ -1,0 +1,7 @@
+//! Real Cargo projects that embed migrations.
+
+#![allow(clippy::unwrap_used)] // A test that can't set its project up has failed.
+
+mod project;
+mod rebuild;
+mod stop;

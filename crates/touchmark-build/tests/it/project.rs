@@ -1,0 +1,149 @@
+//! A Cargo project in a temporary directory.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::thread;
+
+use tempfile::TempDir;
+
+/// A package with a `build.rs` that embeds `migrations`.
+pub struct Project {
+    directory: TempDir,
+    name: String,
+}
+
+/// What `cargo build -v` did.
+pub struct Build {
+    pub is_success: bool,
+    pub stderr: String,
+    name: String,
+}
+
+impl Project {
+    pub fn new(migrations: &[(&str, &str)]) -> Project {
+        Project::with_manifest("[workspace]\n", migrations)
+    }
+
+    /// A package with more in its manifest.
+    pub fn with_manifest(manifest: &str, migrations: &[(&str, &str)]) -> Project {
+        // Cargo tells packages of different workspaces apart by their names only, and they share
+        // one target directory: each is named after its test.
+        let thread = thread::current();
+        let project = Project {
+            directory: tempfile::tempdir().unwrap(),
+            name: thread
+                .name()
+                .unwrap()
+                .rsplit("::")
+                .next()
+                .unwrap()
+                .to_owned(),
+        };
+        let ours = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let manifest = format!(
+            "[package]\nname = {:?}\nversion = \"0.1.0\"\nedition = \"2024\"\n\n\
+             [build-dependencies]\ntouchmark-build = {{ path = {ours:?} }}\n\n{manifest}",
+            project.name
+        );
+        project.write("Cargo.toml", &manifest);
+        // The versions that are already here, so that nothing is fetched.
+        fs::copy(ours.join("../../Cargo.lock"), project.path("Cargo.lock")).unwrap();
+        project.write(
+            "build.rs",
+            "fn main() {\n    touchmark_build::embed(\"migrations\")\n}\n",
+        );
+        project.write(
+            "src/lib.rs",
+            "pub static SET: &[u8] = include_bytes!(concat!(env!(\"OUT_DIR\"), \"/touchmark.bin\"));\n",
+        );
+        fs::create_dir(project.path("migrations")).unwrap();
+        for (file, text) in migrations {
+            project.write(&format!("migrations/{file}"), text);
+        }
+        project
+    }
+
+    pub fn path(&self, path: &str) -> PathBuf {
+        self.directory.path().join(path)
+    }
+
+    pub fn write(&self, path: &str, text: &str) {
+        let path = self.path(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    /// Runs `cargo build -v`. All projects share one target directory, so that only the first has
+    /// to compile the dependencies.
+    pub fn build(&self) -> Build {
+        let output = Command::new(env!("CARGO"))
+            .args(["build", "-v", "--offline", "--color=never"])
+            .current_dir(self.directory.path())
+            .env(
+                "CARGO_TARGET_DIR",
+                Path::new(env!("CARGO_TARGET_TMPDIR")).join("projects"),
+            )
+            .env_remove("CARGO_TERM_COLOR")
+            .env_remove("RUSTFLAGS")
+            .output()
+            .unwrap();
+        Build {
+            is_success: output.status.success(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+            name: self.name.clone(),
+        }
+    }
+
+    /// Builds, and expects that it works.
+    #[track_caller]
+    pub fn built(&self) -> Build {
+        let build = self.build();
+        assert!(build.is_success, "{}", build.stderr);
+        build
+    }
+
+    /// Builds once more, and expects that nothing is done.
+    #[track_caller]
+    pub fn unchanged(&self) {
+        let build = self.built();
+        assert!(build.is_fresh(), "{}", build.stderr);
+    }
+
+    /// The set that the last build embedded, found through Cargo's directory of build outputs.
+    pub fn embedded(&self) -> Vec<u8> {
+        let main = format!(
+            "fn main() {{\n    use std::io::Write;\n    \
+             std::io::stdout().write_all({}::SET).unwrap()\n}}\n",
+            self.name
+        );
+        self.write("src/main.rs", &main);
+        let output = Command::new(env!("CARGO"))
+            .args(["run", "--quiet", "--offline"])
+            .current_dir(self.directory.path())
+            .env(
+                "CARGO_TARGET_DIR",
+                Path::new(env!("CARGO_TARGET_TMPDIR")).join("projects"),
+            )
+            .output()
+            .unwrap();
+        assert!(output.status.success());
+        output.stdout
+    }
+}
+
+impl Build {
+    /// Whether the package was left alone.
+    pub fn is_fresh(&self) -> bool {
+        self.stderr.contains(&format!("Fresh {}", self.name))
+    }
+
+    /// What the build script said, without Cargo's indentation.
+    pub fn message(&self) -> String {
+        let (_, message) = self.stderr.split_once("  --- stderr\n").unwrap();
+        let lines = message
+            .lines()
+            .map(|line| line.strip_prefix("  ").unwrap_or(line));
+        lines.collect::<Vec<_>>().join("\n")
+    }
+}
