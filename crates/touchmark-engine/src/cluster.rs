@@ -14,7 +14,6 @@
 
 use std::{
     fs::File,
-    net::TcpListener,
     path::{Path, PathBuf},
     process::{Child, Stdio},
     sync::{
@@ -25,7 +24,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{Error, Installation, account, account::Account, pid_file, places, template, url};
+use crate::{
+    Error, Installation, account, account::Account, pid_file, places, server, template, url,
+};
 
 /// How logins are checked.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -107,13 +108,10 @@ impl TestServer {
         let account = account::for_server()?;
         let template = template::directory(installation, account.as_ref())?;
         let parent = places::temporary()?;
-        let folder = tempfile::Builder::new()
-            .prefix("touchmark-")
-            .tempdir_in(&parent)
-            .map_err(|source| Error::io("create a directory in", &parent, source))?;
+        let folder = places::private_directory(&parent, "touchmark-")?;
         account::give(account.as_ref(), folder.path())?;
         let tcp_port = if options.tcp {
-            Some(free_port()?)
+            Some(server::free_port()?)
         } else {
             None
         };
@@ -254,6 +252,7 @@ impl TestServer {
             .append(true)
             .open(&log)
             .map_err(|source| Error::io("open", &log, source))?;
+        let before = out.metadata().map_or(0, |meta| meta.len());
         let mut command = account::command(self.account.as_ref(), &program);
         command.args(&self.arguments);
         let err = out
@@ -274,7 +273,7 @@ impl TestServer {
             match process.try_wait() {
                 Ok(None) if Instant::now() < deadline => thread::sleep(Duration::from_millis(3)),
                 _ => {
-                    let detail = pid_file::last_lines(&log);
+                    let detail = pid_file::last_lines(&log, before);
                     break Err(Error::NotStarted {
                         what: self.installation.name(),
                         detail,
@@ -342,12 +341,4 @@ fn arguments(folder: &Path, settings: &[(&str, &str)], tcp_port: Option<u16>) ->
         out.extend(["-c".to_owned(), format!("{name}={value}")]);
     }
     out
-}
-
-/// A port that was free a moment ago.
-pub(crate) fn free_port() -> Result<u16, Error> {
-    TcpListener::bind(("127.0.0.1", 0))
-        .and_then(|listener| listener.local_addr())
-        .map(|address| address.port())
-        .map_err(|source| Error::io("find a free port at", "127.0.0.1", source))
 }

@@ -147,7 +147,7 @@ fn best(found: Vec<Installation>) -> Option<Installation> {
 }
 
 /// Directories that hold `postgres` and `initdb`, each once: those of PATH, of `pg_config`, and the usual ones.
-fn candidates() -> Vec<PathBuf> {
+pub(crate) fn candidates() -> Vec<PathBuf> {
     let mut directories: Vec<PathBuf> = match env::var_os("PATH") {
         Some(path) => env::split_paths(&path).collect(),
         None => Vec::new(),

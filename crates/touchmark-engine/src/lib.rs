@@ -7,66 +7,156 @@
 //!
 //! `cluster::TestServer` starts throwaway servers for tests with the same code.
 
-#![allow(dead_code, clippy::todo)] // while the skeleton stands
-
 mod account;
+mod choose;
 #[cfg(unix)]
 pub mod cluster;
+#[allow(dead_code)]
 mod compose;
 mod download;
 pub mod env_file;
 mod error;
 mod initdb;
 mod installation;
+mod local;
 mod lock;
+mod logs;
 mod pid_file;
 mod places;
 pub mod probe;
+mod psql;
+mod record;
+mod server;
 mod settings;
 #[cfg(unix)]
 mod template;
 pub mod url;
 
+pub use choose::choose;
 pub use compose::ComposeProblem;
 pub use env_file::EnvFile;
 pub use error::Error;
 pub use installation::{Installation, OLDEST};
+pub use logs::logs;
 pub use probe::probe;
+pub use psql::psql;
 pub use settings::{Choice, Database, Down, Kind, Progress, Settings, Started, State};
 
-use std::process::Command;
-
-/// Which engine serves this checkout, and why. Reads only.
-pub fn choose(_settings: &Settings) -> Result<Choice, Error> {
-    todo!()
-}
+use std::time::{Duration, Instant};
 
 /// Makes sure that the database runs and accepts logins. Calling it again changes nothing.
 ///
-/// Writes `DATABASE_URL` to `.env` unless the URL is the user's own.
-pub fn up(
-    _settings: &Settings,
-    _progress: &mut dyn FnMut(Progress<'_>),
-) -> Result<Database, Error> {
-    todo!()
+/// Writes `DATABASE_URL` to `.env` (see [`env_file`]) unless the URL is the user's own.
+pub fn up(settings: &Settings, progress: &mut dyn FnMut(Progress<'_>)) -> Result<Database, Error> {
+    let Choice {
+        engine,
+        reason,
+        notes,
+    } = choose(settings)?;
+    notes.iter().for_each(|note| progress(Progress::Note(note)));
+    let database = match engine {
+        Kind::Url => return given(settings, &reason, progress),
+        Kind::Compose => compose::up(settings, &reason, progress)?,
+        Kind::Local | Kind::Download => local::up(settings, engine, &reason, progress)?,
+    };
+    choose::remember(settings, Some(engine))?;
+    let mut env = EnvFile::load(&settings.root)?;
+    if env.get(env_file::DATABASE_URL).as_deref() != Some(&database.url)
+        && env.set_database_url(&database.url)
+    {
+        env.save()?;
+    }
+    if database.started.is_some()
+        && let Some(note) = choose::other_engine_note(settings, engine)
+    {
+        progress(Progress::Note(&note));
+    }
+    Ok(database)
 }
 
+/// A database that somebody else runs must answer; only one that is starting is waited for.
+fn given(
+    settings: &Settings,
+    reason: &str,
+    progress: &mut dyn FnMut(Progress<'_>),
+) -> Result<Database, Error> {
+    let url = choose::url(settings, &EnvFile::load(&settings.root)?)?;
+    let deadline = Instant::now() + settings.wait;
+    let mut told = false;
+    loop {
+        match probe(&url, LOGIN) {
+            Ok(()) => break,
+            Err(Error::Connect {
+                refusal: probe::Refusal::StartingUp,
+                ..
+            }) if Instant::now() < deadline => {
+                if !told {
+                    progress(Progress::Waiting("the server to accept logins"));
+                    told = true;
+                }
+                std::thread::sleep(Duration::from_millis(200));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(Database {
+        url,
+        engine: Kind::Url,
+        reason: reason.to_owned(),
+        started: None,
+    })
+}
+
+/// For a server that may be far away.
+const LOGIN: Duration = Duration::from_secs(15);
+
 /// Looks whether the database runs. Creates nothing and starts nothing.
-pub fn state(_settings: &Settings) -> Result<State, Error> {
-    todo!()
+pub fn state(settings: &Settings) -> Result<State, Error> {
+    let Choice { engine, reason, .. } = choose(settings)?;
+    match engine {
+        Kind::Compose => compose::state(settings, &reason),
+        Kind::Local | Kind::Download => local::state(settings, engine, &reason),
+        Kind::Url => {
+            let url = choose::url(settings, &EnvFile::load(&settings.root)?)?;
+            match probe(&url, LOGIN) {
+                Ok(()) => Ok(State::Running(Database {
+                    url,
+                    engine,
+                    reason,
+                    started: None,
+                })),
+                Err(error @ Error::Connect { .. }) => Ok(State::Stopped {
+                    engine,
+                    detail: error.to_string(),
+                }),
+                Err(error) => Err(error),
+            }
+        }
+    }
 }
 
 /// Stops the database; with `volumes`, deletes its data too. A database that somebody else runs is left alone.
-pub fn down(_settings: &Settings, _volumes: bool) -> Result<Down, Error> {
-    todo!()
-}
-
-/// Prints the server's log to standard output, and goes on printing what is added with `follow`.
-pub fn logs(_settings: &Settings, _follow: bool) -> Result<(), Error> {
-    todo!()
-}
-
-/// A `psql` connected to `database`. The password is in the command's environment, never among its arguments.
-pub fn psql(_settings: &Settings, _database: &Database) -> Result<Command, Error> {
-    todo!()
+pub fn down(settings: &Settings, volumes: bool) -> Result<Down, Error> {
+    let engine = choose(settings)?.engine;
+    let down = match engine {
+        Kind::Compose => compose::down(settings, volumes)?,
+        Kind::Local | Kind::Download => local::down(settings, engine, volumes)?,
+        Kind::Url => {
+            let url = choose::url(settings, &EnvFile::load(&settings.root)?)?;
+            let cannot = "is left alone";
+            return Err(Error::NotOurs {
+                url: url::redact(&url),
+                cannot,
+            });
+        }
+    };
+    if volumes {
+        choose::remember(settings, None)?;
+        let mut env = EnvFile::load(&settings.root)?;
+        if env.is_ours() {
+            env.remove_database_url();
+            env.save()?;
+        }
+    }
+    Ok(down)
 }

@@ -76,13 +76,13 @@ pub(crate) fn is_alive(_pid: u32) -> bool {
     true
 }
 
-/// The end of a log, for an error message: the last lines that say why.
-pub(crate) fn last_lines(log: &Path) -> String {
+/// The end of a log, for an error message: the last lines that say why. What stands before byte `from` is older.
+pub(crate) fn last_lines(log: &Path, from: u64) -> String {
     const MOST: u64 = 8 * 1024;
     let read = || -> std::io::Result<String> {
         let mut file = File::open(log)?;
         let length = file.metadata()?.len();
-        file.seek(SeekFrom::Start(length.saturating_sub(MOST)))?;
+        file.seek(SeekFrom::Start(length.saturating_sub(MOST).max(from)))?;
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes)?;
         Ok(String::from_utf8_lossy(&bytes).into_owned())
@@ -91,23 +91,33 @@ pub(crate) fn last_lines(log: &Path) -> String {
         Ok(text) => text,
         Err(error) => return format!("its log can't be read: {error}"),
     };
+    // What every start says is no reason for its end.
+    let usual = [
+        "LOG:  starting ",
+        "LOG:  listening on ",
+        "LOG:  database system is shut down",
+    ];
     let lines: Vec<&str> = text
         .lines()
-        .map(str::trim)
-        .filter(|line| !line.is_empty())
+        .map(|line| line.trim())
+        .filter(|line| !line.is_empty() && !usual.iter().any(|words| line.contains(words)))
+        .map(without_time)
         .collect();
-    let telling = |line: &&str| {
-        ["FATAL:", "PANIC:", "ERROR:", "HINT:"]
-            .iter()
-            .any(|w| line.contains(w))
-    };
-    let mut chosen: Vec<&str> = lines.iter().copied().filter(|line| telling(line)).collect();
-    if chosen.is_empty() {
-        chosen = lines;
+    match lines.len() {
+        0 => "its log says nothing".to_owned(),
+        n => lines[n.saturating_sub(4)..].join("; "),
     }
-    match chosen.len() {
-        0 => "its log is empty".to_owned(),
-        n => chosen[n.saturating_sub(3)..].join("; "),
+}
+
+/// "2026-11-21 02:45:41.562 UTC [8239] FATAL:  …" without its beginning.
+fn without_time(line: &str) -> &str {
+    match line.split_once("] ") {
+        Some((time, rest))
+            if time.starts_with(|c: char| c.is_ascii_digit()) && time.contains('[') =>
+        {
+            rest
+        }
+        _ => line,
     }
 }
 
@@ -149,6 +159,24 @@ mod tests {
         );
         check("", None);
         check("garbage\n", None);
+    }
+
+    #[test]
+    fn the_end_of_a_log_says_why() {
+        let directory = tempfile::tempdir().unwrap();
+        let log = directory.path().join("log");
+        let old = "2026-11-21 02:45:41.562 UTC [1] FATAL:  of yesterday\n";
+        let new = "2026-11-21 02:45:41.562 GMT [8239] LOG:  starting PostgreSQL 15.18\n\
+            2026-11-21 02:45:41.562 GMT [8239] LOG:  unrecognized configuration parameter \"x\"\n\
+            2026-11-21 02:45:41.562 GMT [8239] FATAL:  configuration file contains errors\n";
+        fs::write(&log, format!("{old}{new}")).unwrap();
+        let told = "LOG:  unrecognized configuration parameter \"x\"; FATAL:  configuration file contains errors";
+        assert_eq!(last_lines(&log, old.len() as u64), told);
+        fs::write(&log, "").unwrap();
+        assert_eq!(last_lines(&log, 0), "its log says nothing");
+        assert!(
+            last_lines(&directory.path().join("none"), 0).starts_with("its log can't be read: ")
+        );
     }
 
     #[test]

@@ -135,6 +135,20 @@ pub(crate) fn own_directory(path: &Path) -> Result<(), Error> {
     }
 }
 
+/// A new directory that is closed to others.
+pub(crate) fn private_directory(parent: &Path, prefix: &str) -> Result<tempfile::TempDir, Error> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(prefix);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        builder.permissions(fs::Permissions::from_mode(0o700));
+    }
+    builder
+        .tempdir_in(parent)
+        .map_err(|source| Error::io("create a directory in", parent, source))
+}
+
 #[cfg(unix)]
 fn user() -> u32 {
     rustix::process::geteuid().as_raw()

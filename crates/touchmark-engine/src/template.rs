@@ -32,10 +32,7 @@ pub(crate) fn directory(
     if place.is_dir() {
         return Ok(place);
     }
-    let work = tempfile::Builder::new()
-        .prefix(".new-")
-        .tempdir_in(&home)
-        .map_err(|source| Error::io("create a directory in", &home, source))?;
+    let work = places::private_directory(&home, ".new-")?;
     account::give(account, work.path())?;
     let data = work.path().join("data");
     let options = initdb::Options {

@@ -154,6 +154,50 @@ impl Parts {
         config
     }
 
+    /// The whole URL again, but for the password.
+    pub fn without_password(&self) -> String {
+        let socket = |host: &str| host.starts_with('/');
+        let mut params: Vec<String> = Vec::new();
+        let mut hosts = Vec::new();
+        if self.hosts.iter().any(|(host, _)| socket(host)) {
+            // A directory can't stand in a URL's authority, so every host becomes a parameter.
+            let join = |part: &dyn Fn(&(String, u16)) -> String| {
+                self.hosts.iter().map(part).collect::<Vec<_>>().join(",")
+            };
+            params.push(format!("host={}", join(&|(host, _)| encode_path(host))));
+            params.push(format!("port={}", join(&|(_, port)| port.to_string())));
+        } else {
+            hosts.extend(
+                self.hosts
+                    .iter()
+                    .map(|(host, port)| match host.contains(':') {
+                        true => format!("[{host}]:{port}"),
+                        false => format!("{}:{port}", encode(host)),
+                    }),
+            );
+        }
+        params.extend(
+            self.params
+                .iter()
+                .map(|(key, value)| format!("{}={}", encode(key), encode_path(value))),
+        );
+        let user = self
+            .user
+            .as_ref()
+            .map(|user| format!("{}@", encode(user)))
+            .unwrap_or_default();
+        let query = if params.is_empty() {
+            String::new()
+        } else {
+            format!("?{}", params.join("&"))
+        };
+        format!(
+            "postgresql://{user}{}/{}{query}",
+            hosts.join(","),
+            encode(&self.database)
+        )
+    }
+
     pub fn wants_tls(&self) -> bool {
         self.params.iter().any(|(key, value)| {
             key == "sslmode" && !matches!(value.as_str(), "disable" | "allow" | "prefer")

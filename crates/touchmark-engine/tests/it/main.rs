@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 #[cfg(unix)]
+mod local;
+#[cfg(unix)]
 mod test_server;
 
 /// Whether tests that need `tool` run. They fail where it is missing, unless `TOUCHMARK_TEST_WITHOUT` (names with

@@ -1,0 +1,88 @@
+//! `psql` for whoever wants to look.
+
+use std::{
+    env,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use crate::{Database, Error, Kind, Settings, compose, local, url};
+
+/// A `psql` connected to `database`. The password is in the command's environment, never among its arguments.
+///
+/// Arguments may be added. Without a `psql` on the machine, the container's serves the engine compose.
+pub fn psql(settings: &Settings, database: &Database) -> Result<Command, Error> {
+    let Some(program) = find(settings, database.engine) else {
+        return match database.engine {
+            Kind::Compose => compose::psql(settings, database),
+            engine => Err(Error::NoPsql { engine }),
+        };
+    };
+    command(&program, &database.url)
+}
+
+fn command(program: &Path, database_url: &str) -> Result<Command, Error> {
+    let parts = url::split(database_url).map_err(|problem| Error::Url { problem })?;
+    let mut command = Command::new(program);
+    command.arg("--dbname").arg(parts.without_password());
+    if let Some(password) = &parts.password {
+        command.env("PGPASSWORD", password);
+    }
+    Ok(command)
+}
+
+/// Beside the programs of the cluster first: a client knows the servers of its own version best.
+fn find(settings: &Settings, engine: Kind) -> Option<PathBuf> {
+    let name = format!("psql{}", env::consts::EXE_SUFFIX);
+    let cluster = match engine {
+        Kind::Local | Kind::Download => local::existing(settings, engine).ok().flatten(),
+        Kind::Url | Kind::Compose => None,
+    };
+    let beside = cluster
+        .and_then(|cluster| cluster.record().ok())
+        .map(|record| record.bin);
+    let path = env::var_os("PATH").unwrap_or_default();
+    let on_path = env::split_paths(&path).collect::<Vec<_>>();
+    let others = crate::installation::candidates();
+    beside
+        .into_iter()
+        .chain(on_path)
+        .chain(others)
+        .map(|directory| directory.join(&name))
+        .find(|program| program.is_file())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_password_is_not_among_the_arguments() {
+        let check = |given: &str, argument: &str, password: Option<&str>| {
+            let command = command(Path::new("psql"), given).unwrap();
+            let arguments: Vec<_> = command.get_args().map(|a| a.to_string_lossy()).collect();
+            assert_eq!(arguments, ["--dbname", argument], "{given}");
+            let found = command.get_envs().find(|(name, _)| *name == "PGPASSWORD");
+            let found = found
+                .and_then(|(_, value)| value)
+                .map(|v| v.to_string_lossy().into_owned());
+            assert_eq!(found.as_deref(), password, "{given}");
+        };
+        check(
+            "postgres://me:s%40cret@h:5433/d?sslmode=require&sslrootcert=/a%20b",
+            "postgresql://me@h:5433/d?sslmode=require&sslrootcert=/a%20b",
+            Some("s@cret"),
+        );
+        check(
+            "postgresql:///d?host=/tmp/x&user=me&password=s",
+            "postgresql://me@/d?host=/tmp/x&port=5432",
+            Some("s"),
+        );
+        check("postgresql://[::1]/d", "postgresql://[::1]:5432/d", None);
+        check(
+            "host=h dbname=d user=u password='s s'",
+            "postgresql://u@h:5432/d",
+            Some("s s"),
+        );
+    }
+}
