@@ -18,7 +18,7 @@
 #![allow(clippy::needless_doctest_main)]
 
 mod error;
-pub mod manifest;
+mod manifest;
 mod package;
 
 use std::path::Path;

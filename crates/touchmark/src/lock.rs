@@ -112,22 +112,29 @@ pub(crate) fn acquire(
     then: &str,
 ) -> Result<Results, Error> {
     let keys = tables.keys;
-    let (open, take) = match scope {
-        Scope::Session => ("", "pg_try_advisory_lock"),
-        Scope::Transaction => ("BEGIN; ", "pg_try_advisory_xact_lock"),
+    let (open, take): (&[&str], _) = match scope {
+        Scope::Session => (
+            &["SET standard_conforming_strings = on"],
+            "pg_try_advisory_lock",
+        ),
+        // A pooled session may carry what another client has set.
+        Scope::Transaction => (
+            &[
+                "BEGIN",
+                "RESET SESSION AUTHORIZATION",
+                "RESET ROLE",
+                "RESET ALL",
+                "SET LOCAL standard_conforming_strings = on",
+            ],
+            "pg_try_advisory_xact_lock",
+        ),
     };
     let poll = format!(
-        "{open}SET {}standard_conforming_strings = on; SELECT pg_catalog.{take}({}); {then}",
-        match scope {
-            Scope::Session => "",
-            Scope::Transaction => "LOCAL ",
-        },
+        "{}; SELECT pg_catalog.{take}({}); {then}",
+        open.join("; "),
         keys.run
     );
-    let skip = match scope {
-        Scope::Session => 1,
-        Scope::Transaction => 2,
-    };
+    let skip = open.len();
     let begun = Instant::now();
     let mut backoff = Backoff::new();
     loop {

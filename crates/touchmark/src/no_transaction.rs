@@ -208,8 +208,8 @@ impl Run<'_, '_> {
     fn in_transaction(&self, session: &mut Session, at: usize) -> Result<(), Stop> {
         let progress = history::progress_sql(self.context.tables, self.row, at + 1);
         let body = self.body(at);
-        let message = message(self.context, body, &progress);
         let id = &self.step.id;
+        let message = message(self.context, id, body, &progress);
         with_retries(session, self.context, id, |session| {
             match send(session, self.context, id, &message) {
                 Ok(_) => Ok(()),

@@ -219,7 +219,7 @@ impl Envelope<'_, '_, '_> {
             rows += ";\n";
         }
         rows += &self.ledger;
-        let message = message(self.context, self.body, &rows);
+        let message = message(self.context, self.id, self.body, &rows);
         self.outcome = Some(send(self.session, self.context, self.id, &message));
     }
 }
@@ -242,8 +242,9 @@ pub(crate) fn send(
     session.batch(message, watch)
 }
 
-/// Everything before the file's text.
-fn prefix(context: &Context, script: &EncodedScript) -> (String, usize) {
+/// Everything before the file's text. It begins with the migration's name, which is what others
+/// see of it in `pg_stat_activity`.
+fn prefix(context: &Context, id: &MigrationId, script: &EncodedScript) -> (String, usize) {
     let lock_timeout = script
         .directives
         .lock_timeout
@@ -270,7 +271,7 @@ fn prefix(context: &Context, script: &EncodedScript) -> (String, usize) {
         ),
     ]);
     let count = statements.len();
-    (statements.join("; ") + ";\n", count)
+    (format!("/* {id} */ {};\n", statements.join("; ")), count)
 }
 
 /// Puts back what a migration may have changed for its session, so that the rows are written
@@ -288,8 +289,8 @@ const CLEAN: [&str; 9] = [
 ];
 
 /// The whole message: one round trip.
-pub(crate) fn message(context: &Context, body: Body, rows: &str) -> String {
-    let (prefix, _) = prefix(context, body.script);
+pub(crate) fn message(context: &Context, id: &MigrationId, body: Body, rows: &str) -> String {
+    let (prefix, _) = prefix(context, id, body.script);
     let keys = context.tables.keys;
     // A division by zero stops the message where the transaction or the lock is not the one that
     // the message began with.
@@ -357,7 +358,7 @@ pub(crate) fn stopped(
             cause: server.message().into(),
         };
     }
-    let (prefix_text, prefix_count) = prefix(context, body.script);
+    let (prefix_text, prefix_count) = prefix(context, id, body.script);
     let found = locate(server, done.len(), &prefix_text, prefix_count, body);
     let is_check = found.after == Some(0);
     if is_check && server.code().code() == "22012" {

@@ -4,17 +4,14 @@ use crate::Kind;
 
 /// What a right file name says.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FileName {
-    /// What its first letter says.
-    pub kind: Kind,
+pub(crate) struct FileName {
+    pub(crate) kind: Kind,
     /// 0 for a repeatable migration.
-    pub version: i64,
+    pub(crate) version: i64,
     /// How many digits the version is written with; 0 for a repeatable migration.
-    pub digits: u8,
-    /// What stands behind the two underscores.
-    pub name: String,
-    /// Whether the file undoes.
-    pub is_down: bool,
+    pub(crate) digits: u8,
+    pub(crate) name: String,
+    pub(crate) is_down: bool,
 }
 
 /// Why a file name is wrong, and what to do about it.

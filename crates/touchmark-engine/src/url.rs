@@ -9,16 +9,104 @@
 //! assert_eq!(error.to_string(), "the password in the database URL contains an unescaped `@` (character 17)");
 //! ```
 
-mod escape;
-mod problem;
-mod redact;
-
-pub use problem::UrlProblem;
-pub use redact::{is_local, redact};
+use std::net::IpAddr;
 
 use crate::Error;
-use escape::{check_password, check_percent, decode};
-pub(crate) use escape::{encode, encode_path};
+
+/// What is wrong with a database URL. None of it shows a part of the password.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum UrlProblem {
+    /// Nothing, or white space.
+    #[error("the database URL is empty")]
+    Empty,
+    /// The quotes of a shell or of a `.env` file became part of the value.
+    #[error("the database URL begins with a quotation mark ({quote})")]
+    Quoted {
+        /// `"` or `'`.
+        quote: char,
+    },
+    /// White space or a control character.
+    #[error("the database URL contains white space (character {position})")]
+    WhiteSpace {
+        /// Counted from 1.
+        position: usize,
+    },
+    /// SQLAlchemy's `dialect+driver://`.
+    #[error("the database URL begins with `{scheme}://`, which names a Python driver")]
+    Driver {
+        /// `postgresql+psycopg2`.
+        scheme: String,
+    },
+    /// Another database's URL, or none at all.
+    #[error("the database URL is not a PostgreSQL URL{}", .scheme.as_ref().map(|s| format!(" (it begins with `{s}://`)")).unwrap_or_default())]
+    Scheme {
+        /// `mysql`, if there is one.
+        scheme: Option<String>,
+    },
+    /// A character that ends the password, or means something else in it.
+    #[error(
+        "the password in the database URL contains an unescaped `{character}` (character {position})"
+    )]
+    Unescaped {
+        /// The character.
+        character: char,
+        /// Counted from 1.
+        position: usize,
+    },
+    /// `%` without two hexadecimal digits after it, outside the password.
+    #[error(
+        "`%` at character {position} of the database URL is not followed by two hexadecimal digits"
+    )]
+    Percent {
+        /// Counted from 1.
+        position: usize,
+    },
+    /// What stands where the port belongs is not a port.
+    #[error("the port in the database URL is not a number from 1 to 65535")]
+    Port,
+    /// No host.
+    #[error("the database URL names no host")]
+    NoHost,
+    /// No database.
+    #[error("the database URL names no database")]
+    NoDatabase,
+    /// What the driver says about it.
+    #[error("the database URL is not valid: {detail}")]
+    Other {
+        /// The driver's words, without values.
+        detail: String,
+    },
+}
+
+impl UrlProblem {
+    /// What to do about it.
+    pub fn help(&self) -> String {
+        match self {
+            UrlProblem::Empty => format!("write it like {EXAMPLE}"),
+            UrlProblem::Quoted { quote } => {
+                format!("remove the {quote} at both ends: they are part of the value here")
+            }
+            UrlProblem::WhiteSpace { .. } => {
+                "remove it, or write a space that belongs to a value as %20".to_owned()
+            }
+            UrlProblem::Driver { .. } => "write postgresql:// instead".to_owned(),
+            UrlProblem::Scheme { .. } => format!("write it like {EXAMPLE}"),
+            UrlProblem::Unescaped { character, .. } => {
+                format!("write the `{character}` as %{:02X}", u32::from(*character))
+            }
+            UrlProblem::Percent { .. } => "write a `%` that is meant as such as %25".to_owned(),
+            UrlProblem::Port => format!(
+                "write it like {EXAMPLE}; a `:` in the password is written as %3A, a `/` as %2F, a `@` as %40"
+            ),
+            UrlProblem::NoHost | UrlProblem::NoDatabase | UrlProblem::Other { .. } => {
+                format!("write it like {EXAMPLE}")
+            }
+        }
+    }
+}
+
+const EXAMPLE: &str = "postgresql://user:password@host:5432/database";
 
 /// The parts of a URL that the checks and the probe need. Values are decoded.
 #[derive(Clone, PartialEq, Eq)]
@@ -292,5 +380,150 @@ fn host_and_port(item: &str) -> Result<(String, u16), UrlProblem> {
     Ok((decode(host), port))
 }
 
-#[cfg(test)]
-mod tests;
+/// Finds the character that cuts a password short: everything up to the last `@` before the parameters was meant
+/// to be user and password.
+fn check_password(url: &str, start: usize) -> Result<(), UrlProblem> {
+    let Some(secret) = secret_range(url, start) else {
+        return Ok(());
+    };
+    let text = &url[secret.clone()];
+    for (index, character) in text.char_indices() {
+        let bad = match character {
+            '@' | '/' | '?' | '#' | '[' | ']' | '"' | '<' | '>' | '\\' | '^' | '`' | '{' | '|'
+            | '}' => true,
+            '%' => !is_escape(&text.as_bytes()[index..]),
+            _ => false,
+        };
+        if bad {
+            let position = url[..secret.start + index].chars().count() + 1;
+            return Err(UrlProblem::Unescaped {
+                character,
+                position,
+            });
+        }
+    }
+    Ok(())
+}
+
+fn check_percent(url: &str, start: usize) -> Result<(), UrlProblem> {
+    let bytes = url.as_bytes();
+    match (start..bytes.len()).find(|i| bytes[*i] == b'%' && !is_escape(&bytes[*i..])) {
+        Some(index) => Err(UrlProblem::Percent {
+            position: url[..index].chars().count() + 1,
+        }),
+        None => Ok(()),
+    }
+}
+
+/// Where the password stands (bytes): from the first `:` to the last `@` that can end it.
+fn secret_range(url: &str, start: usize) -> Option<std::ops::Range<usize>> {
+    let rest = &url[start..];
+    let first_end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let colon = rest[..first_end].find(':')?;
+    // Behind the authority an `@` may belong to a parameter (`?user=a@b`), unless there is none before it.
+    let at = match rest[..first_end].rfind('@') {
+        Some(at) => {
+            let path_end = rest.find(['?', '#']).unwrap_or(rest.len());
+            rest[..path_end].rfind('@').unwrap_or(at)
+        }
+        None => rest
+            .rfind('@')
+            .filter(|_| rest[colon + 1..first_end].parse::<u16>().is_err())?,
+    };
+    (colon < at).then(|| start + colon + 1..start + at)
+}
+
+fn is_escape(bytes: &[u8]) -> bool {
+    matches!(bytes, [b'%', a, b, ..] if a.is_ascii_hexdigit() && b.is_ascii_hexdigit())
+}
+
+/// Percent-decodes; what is not an escape stays, since [`check_percent`] has looked already.
+fn decode(text: &str) -> String {
+    let bytes = text.as_bytes();
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut index = 0;
+    while index < bytes.len() {
+        let escape = is_escape(&bytes[index..]).then(|| &text[index + 1..index + 3]);
+        match escape.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
+            Some(byte) => {
+                out.push(byte);
+                index += 3;
+            }
+            None => {
+                out.push(bytes[index]);
+                index += 1;
+            }
+        }
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+/// Percent-encodes everything but letters, digits and `-._~`.
+pub(crate) fn encode(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    out
+}
+
+/// Percent-encodes a path for a parameter: slashes may stay.
+pub(crate) fn encode_path(path: &str) -> String {
+    path.split('/').map(encode).collect::<Vec<_>>().join("/")
+}
+
+/// The URL without its password, also when it is malformed.
+pub fn redact(url: &str) -> String {
+    let mut out = match url.find("://") {
+        Some(index) => redact_authority(url, index + "://".len()),
+        None => url.to_owned(),
+    };
+    let mut from = 0;
+    while let Some(index) = out[from..].find("password=") {
+        let start = from + index + "password=".len();
+        let quoted = out[start..].starts_with('\'');
+        let end = match quoted {
+            true => out[start + 1..].find('\'').map(|i| start + i + 2),
+            false => out[start..].find(['&', ' ', '#']).map(|i| start + i),
+        };
+        out.replace_range(start..end.unwrap_or(out.len()), "***");
+        from = start;
+    }
+    out
+}
+
+fn redact_authority(url: &str, start: usize) -> String {
+    let rest = &url[start..];
+    if let Some(secret) = secret_range(url, start) {
+        return format!("{}***{}", &url[..secret.start], &url[secret.end..]);
+    }
+    // Without an `@`, what stands where the port belongs may be a password.
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    match rest[..end].find(':') {
+        Some(colon) if !rest.starts_with('[') && !rest[..end].contains('@') => {
+            let port = &rest[colon + 1..end];
+            if port.bytes().all(|b| b.is_ascii_digit() || b == b',') || port.contains(',') {
+                return url.to_owned();
+            }
+            format!("{}***{}", &url[..start + colon + 1], &rest[end..])
+        }
+        _ => url.to_owned(),
+    }
+}
+
+/// Whether every host of the URL is this machine. A URL that can't be read is not.
+pub fn is_local(url: &str) -> bool {
+    split(url).is_ok_and(|parts| parts.hosts.iter().all(|(host, _)| is_local_host(host)))
+}
+
+fn is_local_host(host: &str) -> bool {
+    host.starts_with('/')
+        || host.eq_ignore_ascii_case("localhost")
+        || host
+            .parse::<IpAddr>()
+            .is_ok_and(|ip| ip.is_loopback() || ip.is_unspecified())
+}

@@ -1,0 +1,201 @@
+//! Many at once.
+
+use std::time::Duration;
+
+use touchmark::{Error, Event, Migrator, Set};
+
+use crate::harness::*;
+
+/// Battery 1: an `INSERT` that ran twice would be seen.
+#[test]
+fn fifty_processes_on_an_empty_database() {
+    let db = database();
+    let set = encoded(&[
+        (
+            "V1__t.sql",
+            "CREATE TABLE t (id int); INSERT INTO t VALUES (1);",
+        ),
+        ("V2__u.sql", "INSERT INTO t SELECT 2 FROM pg_sleep(0.2);"),
+    ]);
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), &set).unwrap();
+    let children: Vec<_> = (0..50).map(|_| process(&db.url, file.path())).collect();
+    for child in children {
+        let output = child.wait_with_output().unwrap();
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+    assert_eq!(
+        value(
+            &db.url,
+            "SELECT string_agg(id::text, ',' ORDER BY id) FROM t"
+        ),
+        "1,2"
+    );
+    assert_eq!(value(&db.url, "SELECT count(*) FROM touchmark_ledger"), "2");
+}
+
+/// Battery 2: who waits must hold no snapshot.
+#[test]
+fn an_index_is_built_concurrently_while_others_wait() {
+    let db = database();
+    applied(&db.url, &encoded(&[T]));
+    let set = encoded(&[T, INDEX]);
+    std::thread::scope(|scope| {
+        let runs: Vec<_> = (0..8)
+            .map(|_| scope.spawn(|| migrate(&db.url, &set).unwrap()))
+            .collect();
+        let applied: usize = runs
+            .into_iter()
+            .map(|run| run.join().unwrap().applied.len())
+            .sum();
+        assert_eq!(applied, 1);
+    });
+    assert_eq!(
+        value(
+            &db.url,
+            "SELECT indisvalid FROM pg_index WHERE indexrelid = 't_id'::regclass"
+        ),
+        "t"
+    );
+}
+
+const T: (&str, &str) = (
+    "V1__t.sql",
+    "CREATE TABLE t AS SELECT generate_series(1, 20000) AS id;",
+);
+const INDEX: (&str, &str) = (
+    "V2__i.sql",
+    "-- touchmark: no-transaction\nCREATE INDEX CONCURRENTLY t_id ON t (id);",
+);
+
+/// Battery 3 and 4.
+#[test]
+fn a_wait_ends_at_its_deadline_and_names_the_holder() {
+    let db = database();
+    let slow = encoded(&[("V1__slow.sql", "SELECT pg_sleep(2);")]);
+    std::thread::scope(|scope| {
+        let holder = scope.spawn(|| migrate(&named(&db.url, "the_holder"), &slow));
+        eventually("the holder runs", || {
+            value(
+                &db.url,
+                "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'the_holder' AND query LIKE '%pg_sleep%'",
+            ) == "1"
+        });
+        let events = Events::default();
+        let error = Migrator::new(&Set::from_bytes(&slow))
+            .wait(Duration::from_millis(300))
+            .on_event(|event| events.push(event))
+            .run(&db.url)
+            .unwrap_err();
+        let Error::Locked {
+            holder: Some(found),
+            ..
+        } = &error
+        else {
+            panic!("{error:?}");
+        };
+        assert_eq!(found.application, "the_holder");
+        assert!(found.query.starts_with("/* V1__slow */"), "{found}");
+        assert!(events.any(|e| matches!(e, Event::WaitingForLock { .. })));
+        assert_eq!(names(&holder.join().unwrap().unwrap()), ["V1__slow"]);
+    });
+}
+
+#[test]
+fn a_failed_run_lets_the_next_one_in() {
+    let db = database();
+    let bad = encoded(&[("V1__bad.sql", "SELECT nix();")]);
+    migrate(&db.url, &bad).unwrap_err();
+    let good = encoded(&[("V1__bad.sql", "SELECT 1;")]);
+    let run = Migrator::new(&Set::from_bytes(&good))
+        .wait(Duration::from_secs(5))
+        .run(&db.url);
+    assert_eq!(names(&run.unwrap()), ["V1__bad"]);
+}
+
+/// Battery 21: it is rolled back and tried again, and says who is in the way.
+#[test]
+fn a_long_reader_is_waited_for_in_small_steps() {
+    let db = database();
+    applied(&db.url, &encoded(&[T]));
+    let mut reader = client(&named(&db.url, "long_reader"));
+    let mut reading = reader.transaction().unwrap();
+    reading.execute("SELECT count(*) FROM t", &[]).unwrap();
+    let set = encoded(&[T, ("V2__c.sql", "ALTER TABLE t ADD COLUMN x int;")]);
+    let events = Events::default();
+    std::thread::scope(|scope| {
+        let run = scope.spawn(|| {
+            Migrator::new(&Set::from_bytes(&set))
+                .lock_timeout(Duration::from_millis(400))
+                .on_event(|event| events.push(event))
+                .run(&db.url)
+        });
+        eventually("it was tried again", || {
+            events.any(|e| matches!(e, Event::Retrying { .. }))
+        });
+        // Others read on in between.
+        client(&db.url)
+            .execute("SELECT count(*) FROM t", &[])
+            .unwrap();
+        reading.commit().unwrap();
+        assert_eq!(names(&run.join().unwrap().unwrap()), ["V2__c"]);
+    });
+    assert!(
+        events.any(|e| matches!(e, Event::Retrying { blocked_by, .. } if blocked_by.iter().any(|a| a.application == "long_reader"))),
+        "{:#?}",
+        events.lines()
+    );
+}
+
+#[test]
+fn a_lock_that_is_never_given_up_ends_in_an_error() {
+    let db = database();
+    applied(&db.url, &encoded(&[T]));
+    let mut reader = client(&db.url);
+    let mut reading = reader.transaction().unwrap();
+    reading.execute("SELECT count(*) FROM t", &[]).unwrap();
+    let set = encoded(&[T, ("V2__c.sql", "ALTER TABLE t ADD COLUMN x int;")]);
+    let error = Migrator::new(&Set::from_bytes(&set))
+        .lock_timeout(Duration::from_millis(100))
+        .retry_for(Duration::from_millis(300))
+        .run(&db.url)
+        .unwrap_err();
+    assert_eq!(error.failure().unwrap().server.code, "55P03");
+    assert_eq!(value(&db.url, "SELECT count(*) FROM touchmark_ledger"), "1");
+}
+
+/// A server that has no connection left is asked again.
+#[test]
+fn more_starts_than_connections() {
+    use touchmark_engine::{Installation, cluster::TestServer};
+    let settings = [
+        ("max_connections", "8"),
+        ("superuser_reserved_connections", "1"),
+    ];
+    let server = TestServer::start(&Installation::local().unwrap(), &settings).unwrap();
+    let db = server.create_database().unwrap();
+    let set = encoded(&[T]);
+    let events = Events::default();
+    std::thread::scope(|scope| {
+        let runs: Vec<_> = (0..40)
+            .map(|_| {
+                scope.spawn(|| {
+                    Migrator::new(&Set::from_bytes(&set))
+                        .on_event(|event| events.push(event))
+                        .run(&db.url)
+                        .unwrap()
+                })
+            })
+            .collect();
+        let applied: usize = runs
+            .into_iter()
+            .map(|run| run.join().unwrap().applied.len())
+            .sum();
+        assert_eq!(applied, 1);
+    });
+    assert!(events.any(|e| matches!(e, Event::WaitingForServer { .. })));
+}
