@@ -18,7 +18,7 @@
 #![allow(clippy::needless_doctest_main)]
 
 mod error;
-mod manifest;
+pub mod manifest;
 mod package;
 
 use std::path::Path;

@@ -13,16 +13,22 @@ const MANIFEST: &str = "Cargo.toml";
 
 /// What the manifests around a package say.
 #[derive(Debug)]
-pub(crate) struct Found {
+pub struct Found {
     /// The directory of the workspace's manifest.
-    pub(crate) workspace: PathBuf,
-    pub(crate) config: Config,
+    pub workspace: PathBuf,
+    /// `[package.metadata.touchmark]`, and below it `[workspace.metadata.touchmark]`.
+    pub config: Config,
     /// The manifests that were read for it.
-    pub(crate) manifests: Vec<PathBuf>,
+    pub manifests: Vec<PathBuf>,
 }
 
-/// Reads the manifest of the package at `root`, and that of its workspace.
-pub(crate) fn find(root: &Path) -> Result<Found, Error> {
+/// Reads the manifest of the package at `root`, and that of its workspace. The build script and
+/// the commands read the configuration here, so they can't disagree about it.
+///
+/// # Errors
+///
+/// When a manifest can't be read, or a key of the configuration is wrong.
+pub fn find(root: &Path) -> Result<Found, Error> {
     let path = root.join(MANIFEST);
     let text = read(&path)?;
     let shape = Shape::read(&text, &path.to_string_lossy())?;

@@ -27,4 +27,4 @@ pub use config::Config;
 pub use diagnostic::{Diagnostic, Place, Problems, Severity};
 pub use migration::{Directives, Kind, Migration, MigrationSet, Script, Statement, StatementKind};
 #[cfg(feature = "resolve")]
-pub use resolve::{ResolveOptions, Resolved, resolve};
+pub use resolve::{FileName, ResolveOptions, Resolved, file_names, resolve, semantic};

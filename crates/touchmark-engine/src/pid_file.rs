@@ -11,7 +11,7 @@ use std::{
 pub(crate) struct PidFile {
     pub pid: u32,
     pub port: Option<u16>,
-    /// The server accepts connections.
+    /// The server has started: it accepts connections, or it is a standby that does not (yet).
     pub ready: bool,
 }
 
@@ -21,7 +21,9 @@ pub(crate) fn read(data: &Path) -> Option<PidFile> {
     let mut lines = text.lines();
     let pid = lines.next()?.trim().parse().ok()?;
     let port = lines.nth(2).and_then(|line| line.trim().parse().ok());
-    let ready = lines.nth(3).is_some_and(|line| line.trim() == "ready");
+    let ready = lines
+        .nth(3)
+        .is_some_and(|line| matches!(line.trim(), "ready" | "standby"));
     Some(PidFile { pid, port, ready })
 }
 

@@ -117,6 +117,22 @@ pub enum Error {
         /// Which statement, from 1.
         statement: usize,
     },
+    /// A migration was to be resolved that is not unfinished.
+    #[error("{which} is not unfinished{}", others(unfinished))]
+    NotUnfinished {
+        /// What was asked for.
+        which: String,
+        /// What is unfinished.
+        unfinished: Vec<MigrationId>,
+    },
+    /// A migration was to be resolved of which it is known how far it came.
+    #[error("there is no doubt about {id}: its statement {statement} was not begun")]
+    NotInDoubt {
+        /// Which migration.
+        id: MigrationId,
+        /// Which statement comes next, from 1.
+        statement: usize,
+    },
     /// The connection goes through a pooler that gives each transaction another session.
     #[error("{id} can't run through a transaction pooler: it runs without a transaction")]
     Pooled {
@@ -189,6 +205,13 @@ impl Error {
             ),
             Error::UnfinishedEdited { .. } => {
                 "put the statement back as it was, and mend what it did in a migration of its own".into()
+            }
+            Error::NotUnfinished { unfinished, .. } => match unfinished.first() {
+                Some(id) => format!("name it as {}", id.short()),
+                None => "`cargo xtask db-status` shows what the database records".into(),
+            },
+            Error::NotInDoubt { .. } => {
+                "`cargo xtask db-migrate` goes on with it; only `--abandon` can be said of it".into()
             }
             Error::Pooled { .. } => {
                 "give the migrations a direct connection: set MIGRATION_DATABASE_URL to the server itself".into()
@@ -306,6 +329,13 @@ fn connect_help(code: Option<&str>, cause: &str) -> Option<String> {
         }
         None => "check that the server runs, and that host and port are right".into(),
     })
+}
+
+fn others(unfinished: &[MigrationId]) -> String {
+    match unfinished.is_empty() {
+        true => ", and nothing else is".into(),
+        false => format!("; what is unfinished is {}", crate::ids(unfinished)),
+    }
 }
 
 struct HolderOf<'a>(&'a Option<Activity>);

@@ -31,6 +31,7 @@ mod migrator;
 mod no_transaction;
 mod plan;
 mod report;
+mod resolve;
 mod rows;
 mod run;
 mod session;
@@ -48,7 +49,10 @@ pub use failure::{Failure, Left, Place, ServerError};
 pub use migrator::{Migrator, Status};
 pub use plan::{Action, Plan, Step, Target};
 pub use report::{AppliedMigration, Report};
-pub use rows::{LedgerRow, MigrationId, NextStatement, Progress, RefineryRow, RowState, Rows};
+pub use resolve::{Resolution, Resolved};
+pub use rows::{
+    AppliedScript, LedgerRow, MigrationId, NextStatement, Progress, RefineryRow, RowState, Rows,
+};
 pub use set::Set;
 pub use touchmark_core::encoded;
 pub use touchmark_core::{Checksum, Kind};

@@ -11,10 +11,11 @@ use crate::cancel::Canceller;
 use crate::compare::{Comparison, compare};
 use crate::config::ToConfig;
 use crate::event::{Event, Events};
-use crate::history::Tables;
+use crate::history::{self, Tables};
 use crate::plan::{Plan, Target, plan};
 use crate::report::Report;
-use crate::rows::Rows;
+use crate::resolve::{self, Resolution, Resolved};
+use crate::rows::{AppliedScript, Rows};
 use crate::run::{self, Options};
 use crate::tls::Connector;
 use crate::{Error, Set};
@@ -191,6 +192,51 @@ impl<'a> Migrator<'a> {
             let start = run::look(&mut session, &tables, &encoded)?;
             let nothing = start.probe.is_none() && encoded.is_empty();
             Ok(nothing || start.is_current(&encoded))
+        })
+    }
+
+    /// What a row of the ledger applied; `None` where there is no such row.
+    ///
+    /// # Errors
+    /// When there is no connection, or the ledger can't be read.
+    pub fn applied_script(
+        &self,
+        database: impl ToConfig,
+        row: i64,
+    ) -> Result<Option<AppliedScript>, Error> {
+        let config = self.config(database)?;
+        self.aside(|events| {
+            let tables = self.tables()?;
+            let mut session = run::connect(&self.options, &config, events)?;
+            let results = session
+                .query(&history::script_sql(&tables, row))
+                .map_err(|e| history::explain(e, &session, &tables, "read the history"))?;
+            let found = results.first().and_then(|rows| rows.first());
+            Ok(found.map(|found| AppliedScript {
+                up: found.get(0).unwrap_or_default().into(),
+                down: found.get(1).map(Into::into),
+            }))
+        })
+    }
+
+    /// Settles an interrupted migration without a transaction, of which nothing but somebody's
+    /// look at the database can tell how far it came. `which` is its version, or its name as
+    /// messages show it. Takes the migration lock; the next run goes on from there.
+    ///
+    /// # Errors
+    /// [`Error::NotUnfinished`] and [`Error::NotInDoubt`], and those of any run.
+    pub fn resolve(
+        &self,
+        database: impl ToConfig,
+        which: &str,
+        resolution: Resolution,
+    ) -> Result<Resolved, Error> {
+        let config = self.config(database)?;
+        self.aside(|events| {
+            let tables = self.tables()?;
+            let mut session = run::connect(&self.options, &config, events)?;
+            let waiting = (events, self.options.wait);
+            resolve::resolve(&mut session, self.set, &tables, waiting, which, resolution)
         })
     }
 

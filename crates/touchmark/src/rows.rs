@@ -120,6 +120,16 @@ pub struct LedgerRow {
     pub finished_at: Option<String>,
 }
 
+/// What a row of the ledger applied.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AppliedScript {
+    /// The text that was executed; of a row that was taken over, the file's text at that time.
+    pub up: String,
+    /// The text that undoes it, where there was one.
+    pub down: Option<String>,
+}
+
 /// One row of refinery's history.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RefineryRow {

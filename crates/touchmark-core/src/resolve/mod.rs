@@ -8,12 +8,16 @@ use std::num::NonZero;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
+use std::{fs, io};
 
 use crate::diagnostic::{Diagnostic, Place, Problems};
 use crate::header::{self, Comment, Role};
 use crate::sql::Finding;
-use crate::{Kind, Migration, MigrationSet, Script, Statement, StatementKind, checksum, sql};
+use crate::{
+    Checksum, Kind, Migration, MigrationSet, Script, Statement, StatementKind, checksum, sql,
+};
 use directory::{Entry, Pair};
+pub use name::FileName;
 use text::Text;
 
 /// How a directory is read.
@@ -72,7 +76,7 @@ pub fn resolve(directory: &Path, options: &ResolveOptions) -> Result<Resolved, P
     if problems.errors() > 0 {
         return Err(problems);
     }
-    let mut previous = checksum::Checksum::EMPTY;
+    let mut previous = Checksum::EMPTY;
     for migration in &mut migrations {
         previous = checksum::chain(previous, migration.leaf);
         migration.chain = previous;
@@ -84,6 +88,33 @@ pub fn resolve(directory: &Path, options: &ResolveOptions) -> Result<Resolved, P
         },
         warnings: problems,
     })
+}
+
+/// The files of a directory that are named as migrations are, whatever is in them and whatever
+/// else lies there: a new migration must find its number while another one is broken.
+///
+/// # Errors
+///
+/// When the directory can't be listed.
+pub fn file_names(directory: &Path) -> io::Result<Vec<FileName>> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(directory)? {
+        let file = entry?.file_name();
+        if let Some(Some(Ok(name))) = file.to_str().map(name::parse) {
+            names.push(name);
+        }
+    }
+    Ok(names)
+}
+
+/// The semantic hashes of a text's statements: two texts that differ in comments and white space
+/// only have the same ones.
+pub fn semantic(text: &str) -> Vec<Checksum> {
+    let source = sql::split(text);
+    let pieces = source.statements.iter();
+    pieces
+        .map(|piece| sql::semantic(text, piece.span.clone()))
+        .collect()
 }
 
 type Read = (Option<Migration>, Vec<Diagnostic>);
@@ -160,7 +191,7 @@ fn migration(pair: &Pair) -> Read {
         digits: name.digits,
         name: name.name.clone(),
         leaf: checksum::leaf(name.kind, name.version, &name.name, &up.sql),
-        chain: checksum::Checksum::EMPTY,
+        chain: Checksum::EMPTY,
         refinery: refinery(pair, &up, &raw_variants),
         up,
         down,
@@ -247,4 +278,42 @@ fn script(entry: &Entry, problems: &mut Vec<Diagnostic>) -> Option<(Script, Vec<
         statements,
     };
     Some((script, raw_variants))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_found_beside_what_is_wrong() {
+        let directory = tempfile::tempdir().unwrap();
+        for file in [
+            "V1__a.sql",
+            "V1__a.down.sql",
+            "V2_b.sql",
+            "R__c.sql",
+            "README",
+        ] {
+            fs::write(directory.path().join(file), "BEGIN").unwrap();
+        }
+        let mut names = file_names(directory.path()).unwrap();
+        names.sort_by_key(|name| (name.name.clone(), name.is_down));
+        let shown: Vec<_> = names.iter().map(|n| (n.name.as_str(), n.is_down)).collect();
+        assert_eq!(shown, [("a", false), ("a", true), ("c", false)]);
+        assert!(file_names(&directory.path().join("none")).is_err());
+    }
+
+    #[test]
+    fn comments_and_white_space_do_not_count() {
+        let text = "CREATE TABLE a (b int);\nSELECT 1;";
+        assert_eq!(
+            semantic(text),
+            semantic("-- x\nCREATE TABLE a(\n  b int\n);SELECT /* y */ 1")
+        );
+        assert_ne!(
+            semantic(text),
+            semantic("CREATE TABLE a (b text);\nSELECT 1;")
+        );
+        assert_ne!(semantic(text), semantic("CREATE TABLE a (b int);"));
+    }
 }

@@ -4,14 +4,17 @@ use crate::Kind;
 
 /// What a right file name says.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct FileName {
-    pub(crate) kind: Kind,
+pub struct FileName {
+    /// What its first letter says.
+    pub kind: Kind,
     /// 0 for a repeatable migration.
-    pub(crate) version: i64,
+    pub version: i64,
     /// How many digits the version is written with; 0 for a repeatable migration.
-    pub(crate) digits: u8,
-    pub(crate) name: String,
-    pub(crate) is_down: bool,
+    pub digits: u8,
+    /// What stands behind the two underscores.
+    pub name: String,
+    /// Whether the file undoes.
+    pub is_down: bool,
 }
 
 /// Why a file name is wrong, and what to do about it.

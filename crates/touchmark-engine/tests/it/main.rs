@@ -2,7 +2,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 #[cfg(unix)]
+mod download;
+#[cfg(unix)]
 mod local;
+#[cfg(unix)]
+mod probe;
 #[cfg(unix)]
 mod test_server;
 

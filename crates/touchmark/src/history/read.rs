@@ -71,6 +71,14 @@ pub(crate) fn read_sql(tables: &Tables, found: &Found, condition: &str) -> Strin
     )
 }
 
+/// What a row of the ledger applied.
+pub(crate) fn script_sql(tables: &Tables, row: i64) -> String {
+    format!(
+        "SELECT up_sql, down_sql FROM {} WHERE id = {row}",
+        tables.ledger
+    )
+}
+
 /// Reads the results of [`read_sql`].
 pub(crate) fn read_rows(ledger: &[SimpleQueryRow], refinery: &[SimpleQueryRow]) -> Rows {
     Rows {

@@ -104,6 +104,14 @@ pub(crate) fn finish_sql(tables: &Tables, row: i64, chain: Checksum) -> String {
     )
 }
 
+/// Gives an unfinished row up.
+pub(crate) fn abandon_sql(tables: &Tables, row: i64) -> String {
+    format!(
+        "UPDATE {} SET state = 'abandoned', finished_at = pg_catalog.clock_timestamp() WHERE id = {row}",
+        tables.ledger
+    )
+}
+
 fn statements(migration: &EncodedMigration) -> String {
     let hashes: Vec<_> = migration
         .up
