@@ -63,21 +63,9 @@ pub fn up(
     if settings.pgadmin {
         project.choose_port(PGADMIN, 80, progress)?;
     }
-    let config = project.config()?;
     let mut wanted = vec![service];
     wanted.extend(settings.pgadmin.then_some(PGADMIN));
-    let present = config.services();
-    for name in &wanted {
-        if !present.iter().any(|service| service == name) {
-            let path = settings.compose_file.clone();
-            return Err(ComposeProblem::NoService {
-                service: (*name).to_owned(),
-                path,
-                present,
-            }
-            .into());
-        }
-    }
+    let config = project.config_of(&wanted)?;
     project.save()?;
 
     let image = config.image(service).unwrap_or_else(|| service.to_owned());
@@ -158,43 +146,59 @@ pub fn state(settings: &Settings, reason: &str) -> Result<State, Error> {
 pub fn down(settings: &Settings, volumes: bool) -> Result<Down, Error> {
     let project = project::name(settings, &EnvFile::load(&settings.root)?)?.text;
     let service = settings.compose_service.as_str();
-    let mut data = if volumes {
+    let data = if volumes {
         volumes_of_service(settings, &project)?
     } else {
         Vec::new()
     };
-    let mut stopped = false;
+    let (mut stopped, mut deleted) = (false, !data.is_empty());
     for name in [PGADMIN, service] {
         let Some(container) = container::find(&project, name)? else {
             continue;
         };
         stopped |= name == service && container.state.status == "running";
-        if volumes {
-            data.extend(container.anonymous_volumes().map(str::to_owned));
-        }
         docker(&["stop", &container.id])?;
-        docker(&["rm", &container.id])?;
+        let nameless = container.anonymous_volumes().next().is_some();
+        if name == service && nameless && !volumes {
+            // Nothing would find its data again without this container, so it stays.
+            continue;
+        }
+        docker(&["rm", "--volumes", &container.id])?;
+        deleted |= name == service && nameless;
     }
     for volume in &data {
         docker(&["volume", "rm", "--force", volume])?;
     }
-    let label = format!("label=com.docker.compose.project={project}");
-    for network in docker(&["network", "ls", "--quiet", "--filter", &label])?.lines() {
-        // It stays while other services of the project use it.
-        docker_output(&["network", "rm", network])?;
-    }
-    let detail = match (stopped, data.is_empty()) {
-        (true, true) => format!("stopped `{service}` of the project {project}; its data is kept"),
-        (true, false) => format!("stopped `{service}` and deleted {}", data.join(", ")),
-        (false, false) => format!("deleted {}", data.join(", ")),
-        (false, true) => format!("`{service}` of the project {project} was not running"),
+    remove_networks(&project)?;
+    let what = match data.as_slice() {
+        [] => "its data".to_owned(),
+        names => names.join(", "),
+    };
+    let detail = match (stopped, deleted) {
+        (true, false) => format!("stopped `{service}` of the project {project}; its data is kept"),
+        (true, true) => format!("stopped `{service}` of the project {project} and deleted {what}"),
+        (false, true) => format!("deleted {what}"),
+        (false, false) => format!("`{service}` of the project {project} was not running"),
     };
     Ok(Down {
         engine: Kind::Compose,
         stopped,
-        deleted: !data.is_empty(),
+        deleted,
         detail,
     })
+}
+
+/// Removes the project's networks, unless containers of it are left: even a stopped one can't start without them.
+fn remove_networks(project: &str) -> Result<(), ComposeProblem> {
+    let label = format!("label=com.docker.compose.project={project}");
+    if !docker(&["ps", "--all", "--quiet", "--filter", &label])?.is_empty() {
+        return Ok(());
+    }
+    for network in docker(&["network", "ls", "--quiet", "--filter", &label])?.lines() {
+        // A container that somebody attached by hand keeps it, which is no failure of ours.
+        docker_output(&["network", "rm", network])?;
+    }
+    Ok(())
 }
 
 /// Prints the container's log.
@@ -430,17 +434,23 @@ fn log_in(
     let service = project.settings.compose_service.as_str();
     let mut said = false;
     loop {
-        let Some(url) = container.url()? else {
-            return Err(ComposeProblem::NoPort {
-                service: service.to_owned(),
+        let state = match container.url() {
+            Ok(None) => {
+                return Err(ComposeProblem::NoPort {
+                    service: service.to_owned(),
+                }
+                .into());
             }
-            .into());
+            // It may be ending just now, and then the reason is more than that nobody answers.
+            Err(problem) => problem.to_string(),
+            Ok(Some(url)) => match probe(&url, LOGIN) {
+                Ok(()) => return Ok(url),
+                Err(error) => {
+                    other_login(project, &container)?;
+                    error.to_string()
+                }
+            },
         };
-        let state = match probe(&url, LOGIN) {
-            Ok(()) => return Ok(url),
-            Err(error) => error.to_string(),
-        };
-        other_login(project, &container)?;
         if start.elapsed() > project.settings.wait {
             let (waited, log) = (start.elapsed(), container.log());
             return Err(ComposeProblem::NotReady {
@@ -515,9 +525,8 @@ fn volumes_of_service(settings: &Settings, project: &str) -> Result<Vec<String>,
             .filter(|volume| container.has_volume(volume))
             .collect());
     }
-    let mut opened = Project::open(settings, Compose::find()?)?;
-    opened.fill_passwords(None)?; // Never saved: only so that the file can be read without its variables.
-    let names = opened.config()?.volumes(&settings.compose_service);
+    let config = Project::open(settings, Compose::find()?)?.config_with_placeholders()?;
+    let names = config.volumes(&settings.compose_service);
     let mut found = Vec::new();
     for volume in ours {
         let label = docker(&[

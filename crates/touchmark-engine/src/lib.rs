@@ -11,7 +11,6 @@ mod account;
 mod choose;
 #[cfg(unix)]
 pub mod cluster;
-#[allow(dead_code)]
 mod compose;
 mod download;
 pub mod env_file;

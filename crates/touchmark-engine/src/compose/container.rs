@@ -54,7 +54,6 @@ pub struct Check {
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Config {
-    image: String,
     #[serde(default)]
     env: Option<Vec<String>>,
 }
@@ -165,10 +164,6 @@ impl Container {
             ("restarting", _) => Phase::Starting,
             _ => Phase::Idle,
         }
-    }
-
-    pub fn image(&self) -> &str {
-        &self.config.image
     }
 
     /// What the last health check printed.

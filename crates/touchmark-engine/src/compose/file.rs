@@ -134,6 +134,8 @@ pub fn block<'a>(lines: impl Iterator<Item = &'a str>, key: &str) -> impl Iterat
         let indent = line.len() - line.trim_start().len();
         match depth {
             Some(start) if indent > start || line.trim().is_empty() => true,
+            // The older program does not indent the items of a list.
+            Some(start) if indent == start && line.trim_start().starts_with("- ") => true,
             _ => {
                 let text = line.split(" #").next().unwrap_or_default().trim();
                 depth = (indent > 0 && heads.iter().any(|head| head == text)).then_some(indent);

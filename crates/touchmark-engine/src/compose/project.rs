@@ -133,8 +133,8 @@ impl<'a> Project<'a> {
         if in_environment(&variable.name) {
             return Ok(());
         }
-        let wanted = self.value(&variable).or_else(|| variable.default.clone());
-        let wanted = wanted.and_then(|text| text.parse::<u16>().ok());
+        let number = |text: String| text.parse::<u16>().ok();
+        let configured = self.value(&variable).and_then(number);
         let published = container::find(&self.name, service)?
             .filter(|container| {
                 matches!(
@@ -143,11 +143,12 @@ impl<'a> Project<'a> {
                 )
             })
             .and_then(|container| container.published(inner));
-        match (wanted, published) {
+        match (configured.or(published), published) {
             (Some(wanted), Some(published)) if wanted == published => self.keep(&variable, wanted),
-            (None, Some(published)) => self.keep(&variable, published),
-            (Some(wanted), _) if port::is_free(wanted) => self.keep(&variable, wanted),
-            (wanted, _) => self.other_port(&variable.name, wanted, progress)?,
+            (wanted, _) => match wanted.or_else(|| variable.default.clone().and_then(number)) {
+                Some(wanted) if port::is_free(wanted) => self.keep(&variable, wanted),
+                wanted => self.other_port(&variable.name, wanted, progress)?,
+            },
         }
         Ok(())
     }
@@ -256,7 +257,21 @@ impl<'a> Project<'a> {
 
     /// Lets Compose read the file, which checks it.
     pub fn config(&self) -> Result<Config, Error> {
+        self.config_by(self.command())
+    }
+
+    /// The same, with something in the place of variables that are not set: for reading names, not for starting.
+    pub fn config_with_placeholders(&self) -> Result<Config, Error> {
         let mut command = self.command();
+        for variable in self.file.variables() {
+            if variable.default.is_none() && self.value(&variable).is_none() {
+                command.env(&variable.name, "1");
+            }
+        }
+        self.config_by(command)
+    }
+
+    fn config_by(&self, mut command: Command) -> Result<Config, Error> {
         command.arg("config");
         let output = docker::run(command, None, &mut |_| {})?;
         if output.success {
@@ -274,6 +289,33 @@ impl<'a> Project<'a> {
                 ComposeProblem::InvalidFile { path, detail }.into()
             },
         )
+    }
+
+    /// The configuration, if it has these services.
+    pub fn config_of(&self, services: &[&str]) -> Result<Config, Error> {
+        let config = self.config();
+        // A variable may be missing only because the service that would tell about it has another name.
+        let readable = match &config {
+            Err(Error::Compose(ComposeProblem::NoVariable { .. })) => {
+                self.config_with_placeholders().ok()
+            }
+            _ => None,
+        };
+        if let Some(readable) = config.as_ref().ok().or(readable.as_ref()) {
+            let present = readable.services();
+            for name in services {
+                if !present.iter().any(|service| service == name) {
+                    let (service, path) = ((*name).to_owned(), self.settings.compose_file.clone());
+                    return Err(ComposeProblem::NoService {
+                        service,
+                        path,
+                        present,
+                    }
+                    .into());
+                }
+            }
+        }
+        config
     }
 
     /// What a later start compares to see that nothing has changed. Passwords are not in it.
@@ -330,6 +372,9 @@ impl Config {
         let mut inside = false;
         let mut names = Vec::new();
         for line in self.text.lines() {
+            if line.trim().is_empty() {
+                continue;
+            }
             if !line.starts_with(' ') {
                 inside = line.trim_end() == "services:";
             } else if inside

@@ -1,6 +1,7 @@
 //! The engines, against real servers.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod compose;
 #[cfg(unix)]
 mod download;
 #[cfg(unix)]
@@ -12,7 +13,6 @@ mod test_server;
 
 /// Whether tests that need `tool` run. They fail where it is missing, unless `TOUCHMARK_TEST_WITHOUT` (names with
 /// commas between) says that it is known to be.
-#[cfg(unix)]
 fn needs(tool: &str) -> bool {
     let without = std::env::var("TOUCHMARK_TEST_WITHOUT").unwrap_or_default();
     !without.split(',').any(|name| name.trim() == tool)
