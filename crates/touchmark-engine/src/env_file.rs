@@ -7,6 +7,7 @@ use std::{
     fs,
     io::{self, Write},
     path::{Path, PathBuf},
+    process::{Command, Stdio},
 };
 
 use crate::Error;
@@ -33,11 +34,7 @@ impl EnvFile {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
             Err(source) => {
-                return Err(Error::Io {
-                    action: "read",
-                    path,
-                    source,
-                });
+                return Err(Error::io("read", path, source));
             }
         };
         let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
@@ -118,11 +115,7 @@ impl EnvFile {
             Ok(())
         };
         ignore(&self.root)?;
-        write().map_err(|source| Error::Io {
-            action: "write",
-            path: path.clone(),
-            source,
-        })
+        write().map_err(|source| Error::io("write", &path, source))
     }
 
     fn position(&self, key: &str) -> Option<usize> {
@@ -132,18 +125,23 @@ impl EnvFile {
     }
 }
 
-/// Appends `.env` to `.gitignore` unless a line there covers it already.
+/// Appends `.env` to `.gitignore` unless git ignores the file already, for whatever reason.
 fn ignore(root: &Path) -> Result<(), Error> {
+    let asked = Command::new("git")
+        .args(["check-ignore", "--quiet", ".env"])
+        .current_dir(root)
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+    if asked.is_ok_and(|status| status.success()) {
+        return Ok(());
+    }
     let path = root.join(".gitignore");
     let text = match fs::read_to_string(&path) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
         Err(source) => {
-            return Err(Error::Io {
-                action: "read",
-                path,
-                source,
-            });
+            return Err(Error::io("read", path, source));
         }
     };
     let covers =
@@ -161,11 +159,7 @@ fn ignore(root: &Path) -> Result<(), Error> {
         .append(true)
         .open(&path)
         .and_then(|mut file| writeln!(file, "{gap}.env"))
-        .map_err(|source| Error::Io {
-            action: "write",
-            path,
-            source,
-        })
+        .map_err(|source| Error::io("write", path, source))
 }
 
 fn assignment(line: &str) -> Option<(&str, &str)> {
@@ -297,6 +291,24 @@ mod tests {
             let now = fs::read_to_string(root.path().join(".gitignore")).unwrap();
             assert_eq!(now, after, "{before:?}");
         }
+    }
+
+    #[test]
+    fn a_rule_of_git_that_covers_it_is_enough() {
+        let root = tempfile::tempdir().unwrap();
+        let git = |arguments: &[&str]| {
+            let status = Command::new("git")
+                .args(arguments)
+                .current_dir(root.path())
+                .status();
+            assert!(status.unwrap().success(), "{arguments:?}");
+        };
+        git(&["init", "--quiet"]);
+        fs::write(root.path().join(".gitignore"), "*.e?v\n").unwrap();
+        let inner = root.path().join("inner");
+        fs::create_dir(&inner).unwrap();
+        EnvFile::load(&inner).unwrap().save().unwrap();
+        assert!(!inner.join(".gitignore").exists());
     }
 
     #[test]

@@ -236,6 +236,10 @@ impl Error {
             Error::Connect { refusal, .. } => return refusal.help(),
             Error::NotOurs { .. } => "ask whoever runs it, or use another engine with `--engine`".to_owned(),
             Error::Absent { .. } => "start one with `cargo xtask db-up`".to_owned(),
+            Error::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
+                "it belongs to another account: what root has made, only root can use or delete"
+                    .to_owned()
+            }
             Error::Io { .. } => return None,
             Error::DiskFull { .. } => {
                 "make room there and try again; nothing half-made was left behind".to_owned()

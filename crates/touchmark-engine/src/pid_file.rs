@@ -28,8 +28,8 @@ pub(crate) fn read(data: &Path) -> Option<PidFile> {
 }
 
 /// Whether process `pid` is a server of `data`. After a reboot the number may belong to anything.
-pub(crate) fn serves(pid: u32, data: &Path) -> bool {
-    let data = fs::canonicalize(data).unwrap_or_else(|_| data.to_owned());
+pub(crate) fn serves(pid: u32, given: &Path) -> bool {
+    let data = fs::canonicalize(given).unwrap_or_else(|_| given.to_owned());
     if Path::new("/proc/self/stat").exists() {
         // A server works in its data directory.
         return fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|directory| directory == data)
@@ -38,11 +38,15 @@ pub(crate) fn serves(pid: u32, data: &Path) -> bool {
     #[cfg(unix)]
     {
         let output = std::process::Command::new("ps")
-            .args(["-o", "command=", "-p", &pid.to_string()])
+            .args(["-ww", "-o", "command=", "-p", &pid.to_string()])
             .output();
         output.is_ok_and(|output| {
             let line = String::from_utf8_lossy(&output.stdout);
-            is_postgres(&line) && line.contains(data.to_string_lossy().as_ref())
+            // The server was given the path as we know it, which on macOS may lead through a link.
+            is_postgres(&line)
+                && [given, &data]
+                    .iter()
+                    .any(|path| line.contains(path.to_string_lossy().as_ref()))
         })
     }
     #[cfg(not(unix))]

@@ -1,7 +1,7 @@
 //! Where clusters, sockets and downloads go, when the account that runs the server must reach them.
 
 use std::{
-    env, fs, io,
+    env, fs,
     path::{Path, PathBuf},
 };
 
@@ -49,10 +49,16 @@ fn made(path: PathBuf) -> Result<PathBuf, Error> {
 /// The directory that holds a checkout's clusters, and whether it is another one than `state_dir`. Creates nothing.
 pub(crate) fn clusters(settings: &Settings) -> Result<(PathBuf, bool), Error> {
     let account = account::for_server()?;
-    if account::reaches(account.as_ref(), &settings.state_dir) {
+    if account::reaches(account.as_ref(), &settings.state_dir) && is_plain(&settings.state_dir) {
         return Ok((settings.state_dir.clone(), false));
     }
     Ok((shared_path("/var/tmp", &mark(&settings.state_dir)), true))
+}
+
+/// pg_ctl hands paths to a shell within double quotes, and PostgreSQL's settings end at a line's end.
+fn is_plain(path: &Path) -> bool {
+    let text = path.as_os_str().as_encoded_bytes();
+    cfg!(windows) || !text.iter().any(|byte| b"\"$`\\\n\r".contains(byte))
 }
 
 /// Makes the directory that [`clusters`] named.
@@ -112,7 +118,7 @@ pub(crate) fn own_directory(path: &Path) -> Result<(), Error> {
         let made = fs::DirBuilder::new().mode(0o755).create(path);
         match made {
             Ok(()) => return Ok(()),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
             Err(source) => return Err(Error::io("create", path, source)),
         }
         let meta =

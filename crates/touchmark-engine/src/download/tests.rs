@@ -1,6 +1,6 @@
 //! Broken, truncated and swapped archives, no network, a full disk: an error each, and nothing half-made.
 
-use std::{fs, io::Write, path::Path};
+use std::{fs, io::Write};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use sha2::{Digest, Sha512};

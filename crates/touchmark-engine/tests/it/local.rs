@@ -23,16 +23,23 @@ pub struct Checkout {
 
 impl Checkout {
     pub fn new() -> Checkout {
+        Checkout::at("")
+    }
+
+    /// In a folder of that name, if it is not empty.
+    pub fn at(name: &str) -> Checkout {
         let root = tempfile::Builder::new()
             .permissions(fs::Permissions::from_mode(0o755))
             .tempdir()
             .unwrap();
+        let folder = root.path().join(name);
+        fs::create_dir_all(&folder).unwrap();
         let settings = Settings {
-            root: root.path().to_owned(),
-            state_dir: root.path().join("target/touchmark"),
+            root: folder.clone(),
+            state_dir: folder.join("target/touchmark"),
             engine: None,
             database_url: None,
-            compose_file: root.path().join("compose.yaml"),
+            compose_file: folder.join("compose.yaml"),
             compose_service: "db".to_owned(),
             pgadmin: false,
             database: "app".to_owned(),
@@ -85,7 +92,7 @@ impl Checkout {
 impl Drop for Checkout {
     fn drop(&mut self) {
         self.settings.database_url = None;
-        let _ = fs::remove_file(self.root.path().join(".env"));
+        let _ = fs::remove_file(self.settings.root.join(".env"));
         for engine in [Kind::Local, Kind::Download] {
             self.settings.engine = Some(engine);
             let _ = down(&self.settings, true);
@@ -530,4 +537,161 @@ fn waiting_for_the_other_is_bounded() {
     .unwrap_err();
     assert!(matches!(error, Error::Busy { .. }), "{error}");
     assert_eq!(said, ["another command of this checkout"]);
+}
+
+#[test]
+fn folders_with_odd_names() {
+    for (name, near) in [
+        ("my project é", true),
+        ("it's 50% #1", true),
+        ("pay $HOME \"now\" `id`", false),
+    ] {
+        let checkout = Checkout::at(name);
+        let (database, said) = checkout.try_up().unwrap();
+        run(&database.url, "CREATE TABLE t (a int)");
+        assert_eq!(checkout.up().url, database.url);
+        let told = said
+            .iter()
+            .any(|line| line.contains("the cluster is in `/var/tmp/touchmark-"));
+        assert_eq!(told, !near, "{said:?}");
+        assert!(down(&checkout.settings, true).unwrap().deleted);
+    }
+}
+
+#[test]
+fn a_long_path_gets_a_socket_elsewhere() {
+    let checkout = Checkout::at(&"long/".repeat(20));
+    let database = checkout.up();
+    let mut client = Client::connect(&database.url, NoTls).unwrap();
+    let directory: String = client
+        .query_one("SHOW unix_socket_directories", &[])
+        .unwrap()
+        .get(0);
+    assert!(directory.starts_with("/tmp/touchmark-"), "{directory}");
+    assert!(down(&checkout.settings, true).unwrap().deleted);
+    assert!(!Path::new(&directory).exists());
+}
+
+/// Not a test of its own: [`killed_in_the_middle_of_initdb`] runs it in a process that it kills.
+#[test]
+#[ignore = "runs in a process that is killed"]
+fn up_in_a_folder_of_the_environment() {
+    let mut checkout = Checkout::new();
+    let folder = PathBuf::from(std::env::var_os("TOUCHMARK_TEST_FOLDER").unwrap());
+    checkout.settings.state_dir = folder.join("target/touchmark");
+    checkout.settings.root = folder;
+    up(&checkout.settings, &mut |_| {}).unwrap();
+}
+
+#[test]
+fn killed_in_the_middle_of_initdb() {
+    let checkout = Checkout::new();
+    let state_dir = &checkout.settings.state_dir;
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args([
+            "--ignored",
+            "--exact",
+            "local::up_in_a_folder_of_the_environment",
+        ])
+        .env("TOUCHMARK_TEST_FOLDER", &checkout.settings.root)
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let half_made = || {
+        let entries = fs::read_dir(state_dir).ok()?;
+        let name = |path: &PathBuf| {
+            path.file_name()
+                .unwrap()
+                .to_string_lossy()
+                .starts_with(".new-")
+        };
+        entries
+            .flatten()
+            .map(|e| e.path())
+            .find(name)
+            .filter(|path| path.join("data/base").exists())
+    };
+    let half = loop {
+        if let Some(half) = half_made() {
+            break half;
+        }
+        assert!(
+            child.try_wait().unwrap().is_none(),
+            "it was too fast to be killed"
+        );
+        thread::sleep(Duration::from_millis(1));
+    };
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(matches!(
+        state(&checkout.settings).unwrap(),
+        State::Absent { .. }
+    ));
+    let database = checkout.up();
+    run(&database.url, "SELECT 1");
+    // The initdb whose parent was killed may have made its folder again while it was deleted.
+    let _ = fs::remove_dir_all(half);
+}
+
+#[test]
+fn a_full_disk() {
+    if !rustix_is_root() {
+        return;
+    }
+    let checkout = Checkout::new();
+    let state_dir = &checkout.settings.state_dir;
+    fs::create_dir_all(state_dir).unwrap();
+    let mount = ["-t", "tmpfs", "-o", "size=8m", "tmpfs"];
+    assert!(
+        Command::new("mount")
+            .args(mount)
+            .arg(state_dir)
+            .status()
+            .unwrap()
+            .success()
+    );
+    let result = checkout.try_up();
+    let left: Vec<_> = fs::read_dir(state_dir)
+        .unwrap()
+        .flatten()
+        .map(|e| e.file_name())
+        .collect();
+    assert!(
+        Command::new("umount")
+            .arg(state_dir)
+            .status()
+            .unwrap()
+            .success()
+    );
+    let error = result.unwrap_err();
+    assert!(matches!(error, Error::DiskFull { .. }), "{error}");
+    assert_eq!(left, ["lock"]);
+}
+
+#[test]
+fn what_another_account_made_is_not_damaged() {
+    if !rustix_is_root() {
+        return;
+    }
+    let checkout = Checkout::new();
+    checkout.up();
+    fs::remove_file(checkout.settings.root.join(".env")).unwrap();
+    let output = Command::new("setpriv")
+        .args(["--reuid", "12345", "--regid", "12345", "--clear-groups"])
+        .arg(std::env::current_exe().unwrap())
+        .args([
+            "--ignored",
+            "--exact",
+            "local::up_in_a_folder_of_the_environment",
+            "--nocapture",
+        ])
+        .env("TOUCHMARK_TEST_FOLDER", &checkout.settings.root)
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success());
+    assert!(
+        text.contains("PermissionDenied") && !text.contains("Damaged"),
+        "{text}"
+    );
 }

@@ -10,20 +10,22 @@
 //! The directory is made under another name and renamed, so it is whole or not there. A lock beside it lets one
 //! process at a time start, stop or delete.
 
+mod login;
+mod make;
+
 use std::{
-    fs,
+    fs, io,
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
 use crate::{
-    Database, Down, Error, Installation, Kind, Progress, Settings, Started, State,
-    account::{self, Account},
-    download, initdb, installation, lock, pid_file, places, probe,
-    probe::Refusal,
-    record::Record,
-    server, url,
+    Database, Down, Error, Installation, Kind, Progress, Settings, Started, State, account,
+    download, initdb, installation, lock, pid_file, places, probe, probe::Refusal, record::Record,
+    server,
 };
+use login::wait_for_login;
+use make::{NEW, make};
 
 /// The role that owns everything.
 pub(crate) const USER: &str = "postgres";
@@ -49,14 +51,15 @@ impl Cluster {
     }
 
     pub fn record(&self) -> Result<Record, Error> {
-        if !self.data().join("PG_VERSION").is_file() {
-            let detail = "it has no data directory".to_owned();
-            return Err(Error::Damaged {
+        let version = self.data().join("PG_VERSION");
+        match fs::metadata(&version) {
+            Ok(_) => Record::load(&self.base),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(Error::Damaged {
                 path: self.base.clone(),
-                detail,
-            });
+                detail: "it has no data directory".to_owned(),
+            }),
+            Err(source) => Err(Error::io("read", version, source)),
         }
-        Record::load(&self.base)
     }
 
     /// The server's process, if one serves this very directory.
@@ -189,145 +192,6 @@ fn installation_for(
                 error => error,
             }
         }),
-    }
-}
-
-/// Temporary names begin like this; what a killed process left under them is removed by the next one.
-const NEW: &str = ".new-";
-
-fn make(
-    settings: &Settings,
-    parent: &Path,
-    kind: Kind,
-    installation: &Installation,
-    account: Option<&Account>,
-    progress: &mut dyn FnMut(Progress<'_>),
-) -> Result<(Cluster, Record), Error> {
-    sweep(parent)?;
-    let base = parent.join(format!("{}{}", prefix(kind), installation.major));
-    if !parent.starts_with(&settings.state_dir) {
-        let note = format!(
-            "the cluster is in `{}`: the account that runs the server can't enter `{}`",
-            base.display(),
-            settings.state_dir.display()
-        );
-        progress(Progress::Note(&note));
-    }
-    progress(Progress::Starting(&format!(
-        "a new cluster with {}",
-        installation.name()
-    )));
-    let work = places::private_directory(parent, NEW)?;
-    account::give(account, work.path())?;
-    let record = Record::new(installation)?;
-    let options = initdb::Options {
-        password: &record.password,
-        small: false,
-    };
-    initdb::run(installation, account, &work.path().join("data"), options)?;
-    server::include_our_settings(&work.path().join("data"))?;
-    record.save(work.path())?;
-    fs::rename(work.path(), &base).map_err(|source| Error::io("rename", work.path(), source))?;
-    // It has its name now; there is nothing left under the temporary one.
-    let _ = work.keep();
-    Ok((
-        Cluster {
-            base,
-            kind,
-            major: installation.major,
-        },
-        record,
-    ))
-}
-
-fn sweep(parent: &Path) -> Result<(), Error> {
-    let entries = fs::read_dir(parent).map_err(|source| Error::io("read", parent, source))?;
-    for entry in entries.flatten() {
-        if entry.file_name().to_string_lossy().starts_with(NEW) {
-            initdb::remove(&entry.path())?;
-        }
-    }
-    Ok(())
-}
-
-/// Until the server accepts the login; makes the database if that is all that is missing.
-fn wait_for_login(
-    cluster: &Cluster,
-    record: &Record,
-    settings: &Settings,
-    progress: &mut dyn FnMut(Progress<'_>),
-) -> Result<(), Error> {
-    let database_url = record.url(&settings.database);
-    let name = format!("PostgreSQL {}", record.version);
-    let begun = Instant::now();
-    let mut told = false;
-    loop {
-        let error = match probe(&database_url, LOGIN) {
-            Ok(()) => return Ok(()),
-            Err(error) => error,
-        };
-        match &error {
-            Error::Connect {
-                refusal: Refusal::Database,
-                ..
-            } => {
-                create_database(record, &settings.database)?;
-            }
-            Error::Connect {
-                refusal: Refusal::StartingUp | Refusal::Refused,
-                detail,
-                ..
-            } => {
-                if cluster.process().is_none() {
-                    let detail = pid_file::last_lines(&cluster.log(), 0);
-                    return Err(Error::NotStarted {
-                        what: name,
-                        detail,
-                        log: cluster.log(),
-                    });
-                }
-                if begun.elapsed() >= settings.wait {
-                    let (waited, detail) = (settings.wait, detail.clone());
-                    return Err(Error::NotReady {
-                        what: name,
-                        waited,
-                        detail,
-                    });
-                }
-                if !told {
-                    progress(Progress::Waiting(&format!("{name} to accept logins")));
-                    told = true;
-                }
-                std::thread::sleep(Duration::from_millis(50));
-            }
-            _ => return Err(error),
-        }
-    }
-}
-
-fn create_database(record: &Record, name: &str) -> Result<(), Error> {
-    let failed = |error: postgres::Error| {
-        let detail = match error.as_db_error() {
-            Some(db) => db.message().to_owned(),
-            None => error.to_string(),
-        };
-        Error::Program {
-            program: "CREATE DATABASE".to_owned(),
-            detail,
-        }
-    };
-    let mut client = url::parse(&record.url("postgres"))?
-        .connect(postgres::NoTls)
-        .map_err(failed)?;
-    let quoted = name.replace('"', "\"\"");
-    match client.batch_execute(&format!("CREATE DATABASE \"{quoted}\"")) {
-        // Another process was faster.
-        Err(error) if error.code() == Some(&postgres::error::SqlState::DUPLICATE_DATABASE) => {
-            Ok(())
-        }
-        // Two at once collide in the catalog before the name is looked up.
-        Err(error) if error.code() == Some(&postgres::error::SqlState::UNIQUE_VIOLATION) => Ok(()),
-        other => other.map_err(failed),
     }
 }
 
