@@ -1,8 +1,12 @@
 //! The tests of the whole: every module is a topic, and every database is real.
 
+// Tests may panic: that is how they fail.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 mod harness;
 
 mod apply;
+mod architecture;
 mod concurrency;
 mod history;
 mod interrupts;

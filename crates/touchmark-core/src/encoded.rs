@@ -15,6 +15,8 @@ mod decode;
 #[cfg(feature = "resolve")]
 mod encode;
 mod layout;
+#[cfg(all(test, feature = "resolve"))]
+mod tests;
 
 pub use decode::{DecodeError, Encoded, EncodedMigration, EncodedScript};
 #[cfg(feature = "resolve")]

@@ -106,9 +106,11 @@ impl<'a> Encoded<'a> {
         let damaged = DecodeError::Damaged(at);
         let record = self.bytes.get(at..at + RECORD).ok_or(damaged)?;
         let kind = Kind::from_letter(record[R_LETTER] as char).ok_or(damaged)?;
+        let mut body_at = [0; 8];
+        body_at[..5].copy_from_slice(&fixed::<5>(record, R_BODY)?);
         let mut body = Body {
             bytes: self.bytes,
-            at: u32::from_le_bytes(fixed(record, R_BODY)?) as usize,
+            at: usize::try_from(u64::from_le_bytes(body_at)).map_err(|_| damaged)?,
         };
         Ok(EncodedMigration {
             kind,

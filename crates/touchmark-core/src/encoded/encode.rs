@@ -22,8 +22,8 @@ pub fn encode(set: &MigrationSet, history: &History) -> Vec<u8> {
             0
         };
         record[R_DIGITS] = migration.digits;
-        let body_at = (bodies_at + bodies.len()) as u32;
-        record[R_BODY..R_BODY + 4].copy_from_slice(&body_at.to_le_bytes());
+        let body_at = ((bodies_at + bodies.len()) as u64).to_le_bytes();
+        record[R_BODY..R_BODY + 5].copy_from_slice(&body_at[..5]);
         record[R_VERSION..R_VERSION + 8].copy_from_slice(&migration.version.to_le_bytes());
         record[R_LEAF..R_LEAF + 32].copy_from_slice(&migration.leaf.0);
         record[R_CHAIN..R_CHAIN + 32].copy_from_slice(&migration.chain.0);

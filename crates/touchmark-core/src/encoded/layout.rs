@@ -18,7 +18,8 @@ pub(super) const RECORD: usize = 80;
 pub(super) const R_LETTER: usize = 0;
 pub(super) const R_FLAGS: usize = 1;
 pub(super) const R_DIGITS: usize = 2;
-pub(super) const R_BODY: usize = 4;
+/// Five bytes: a set of more than 4 GiB does not fit four.
+pub(super) const R_BODY: usize = 3;
 pub(super) const R_VERSION: usize = 8;
 pub(super) const R_LEAF: usize = 16;
 pub(super) const R_CHAIN: usize = 48;

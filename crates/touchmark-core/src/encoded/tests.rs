@@ -1,0 +1,174 @@
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::{
+    Checksum, Directives, Kind, Migration, MigrationSet, Script, Statement, StatementKind,
+};
+
+fn script(sql: &str, directives: Directives, kinds: &[StatementKind]) -> Script {
+    let mut at = 0;
+    let statements = kinds
+        .iter()
+        .map(|kind| {
+            let statement = Statement {
+                start: at,
+                end: at + 1,
+                kind: kind.clone(),
+                semantic: Checksum([at as u8 + 1; 32]),
+            };
+            at += 2;
+            statement
+        })
+        .collect();
+    Script {
+        sql: sql.into(),
+        directives,
+        statements,
+    }
+}
+
+fn set() -> MigrationSet {
+    let kinds = [
+        StatementKind::Transactional,
+        StatementKind::CreateIndexConcurrently {
+            schema: Some("s".into()),
+            table: "t".into(),
+            index: "i".into(),
+        },
+        StatementKind::DropIndexConcurrently {
+            schema: None,
+            index: "i".into(),
+        },
+        StatementKind::Rerunnable,
+        StatementKind::Opaque,
+    ];
+    let directives = Directives {
+        no_transaction: true,
+        unparsed: true,
+        lock_timeout: Some(Duration::from_millis(1500)),
+        statement_timeout: Some(Duration::from_secs(3600)),
+        irreversible: Some("because".into()),
+    };
+    let migration = |kind, version, digits, name: &str, up, down| Migration {
+        kind,
+        version,
+        digits,
+        name: name.into(),
+        up,
+        down,
+        leaf: Checksum([(version as u8).wrapping_add(7); 32]),
+        chain: Checksum([(version as u8).wrapping_add(9); 32]),
+        refinery: vec![1, u64::MAX],
+    };
+    let plain = || Directives::default();
+    MigrationSet {
+        directory: "db/migrations".into(),
+        migrations: vec![
+            migration(
+                Kind::Versioned,
+                1,
+                3,
+                "first",
+                script("é;", plain(), &[]),
+                Some(script("", plain(), &[])),
+            ),
+            migration(
+                Kind::OutOfOrder,
+                i64::MAX,
+                19,
+                "last",
+                script("a;b;c;d;e;", directives, &kinds),
+                None,
+            ),
+            migration(
+                Kind::Repeatable,
+                0,
+                0,
+                "views",
+                script("x", plain(), &[]),
+                None,
+            ),
+        ],
+    }
+}
+
+#[test]
+fn what_is_encoded_is_decoded() {
+    let set = set();
+    let history = History {
+        schema: "s\"".into(),
+        table: "it's".into(),
+    };
+    let bytes = encode(&set, &history);
+    assert_eq!(bytes, encode(&set, &history));
+    let mut longer = bytes.clone();
+    longer.extend_from_slice(b"the rest of a section");
+    let opened = Encoded::open(&longer).unwrap();
+    assert!(opened.is_intact());
+    assert_eq!(opened.head(), set.head());
+    assert_eq!(opened.last_version(), i64::MAX);
+    assert_eq!(opened.names().unwrap(), ("db/migrations", history));
+    let decoded = opened.migrations().unwrap();
+    assert_eq!(decoded.len(), set.migrations.len());
+    for (decoded, migration) in decoded.iter().zip(&set.migrations) {
+        assert_eq!(decoded.to_string(), migration.to_string());
+        assert_eq!(decoded.digits, migration.digits);
+        assert_eq!(decoded.leaf, migration.leaf);
+        assert_eq!(decoded.chain, migration.chain);
+        assert_eq!(decoded.refinery, migration.refinery);
+        assert_eq!(decoded.up.sql, migration.up.sql);
+        assert_eq!(decoded.up.directives, migration.up.directives);
+        assert_eq!(decoded.up.statements, migration.up.statements);
+        assert_eq!(decoded.down.is_some(), migration.down.is_some());
+    }
+    assert_eq!(decoded[0].file_name(), "V001__first.sql");
+    assert_eq!(decoded[2].file_name(), "R__views.sql");
+}
+
+#[test]
+fn other_bytes_are_refused() {
+    let bytes = encode(&set(), &History::default());
+    assert_eq!(Encoded::open(b"").unwrap_err(), DecodeError::NotASet);
+    assert_eq!(Encoded::open(&[0; 500]).unwrap_err(), DecodeError::NotASet);
+    let mut newer = bytes.clone();
+    newer[16] = 9;
+    assert_eq!(Encoded::open(&newer).unwrap_err(), DecodeError::Format(9));
+    let cut = &bytes[..bytes.len() - 1];
+    assert!(matches!(Encoded::open(cut), Err(DecodeError::Damaged(_))));
+}
+
+fn read_all(bytes: &[u8]) {
+    if let Ok(set) = Encoded::open(bytes) {
+        let _ = (
+            set.head(),
+            set.digest(),
+            set.is_intact(),
+            set.last_version(),
+        );
+        let _ = (set.names(), set.migrations());
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    #[test]
+    fn any_change_of_bytes_is_survived(
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8),
+        cut in any::<prop::sample::Index>(),
+    ) {
+        let mut bytes = encode(&set(), &History::default());
+        for (at, value) in changes {
+            let at = at.index(bytes.len());
+            bytes[at] = value;
+        }
+        read_all(&bytes);
+        read_all(&bytes[..cut.index(bytes.len())]);
+        // And with the magic number and the format left alone.
+        let good = encode(&set(), &History::default());
+        bytes[..20].copy_from_slice(&good[..20]);
+        read_all(&bytes);
+    }
+}
