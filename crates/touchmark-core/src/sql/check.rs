@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::Finding;
-use super::parse::syntax_error;
+use super::parse::SyntaxCheck;
 use super::split::{Piece, Source};
 use super::statement::{Head, refusal};
 use super::token::{Kind, Lexer};
@@ -13,6 +13,7 @@ use crate::Directives;
 pub(crate) fn check(sql: &str, source: &Source, directives: &Directives) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut context = Context::default();
+    let mut syntax = SyntaxCheck::new(sql);
     for piece in &source.statements {
         let head = Head::new(sql, piece.span.clone());
         let before = findings.len();
@@ -26,7 +27,7 @@ pub(crate) fn check(sql: &str, source: &Source, directives: &Directives) -> Vec<
         context.remember(&head);
         let is_fine = findings.len() == before;
         if is_fine && piece.readable && !directives.unparsed {
-            findings.extend(syntax_error(sql, piece.span.clone()));
+            findings.extend(syntax.error(piece.span.clone()));
         }
     }
     findings

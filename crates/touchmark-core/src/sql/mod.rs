@@ -6,6 +6,7 @@
 
 mod check;
 mod ident;
+mod nesting;
 mod parse;
 mod split;
 mod statement;

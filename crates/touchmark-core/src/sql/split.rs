@@ -46,8 +46,10 @@ pub(crate) fn split(sql: &str) -> Source {
             let data = splitter.open.copy.take();
             splitter.finish();
             if let Some(copy) = data {
+                if copy.is_input {
+                    lexer.jump(copy_data_end(sql, token.end));
+                }
                 splitter.copy(copy);
-                lexer.jump(copy_data_end(sql, token.end));
             }
         } else {
             splitter.token(token);
@@ -76,8 +78,14 @@ struct Open {
     /// How many `END`s are missing in a `BEGIN ATOMIC` body.
     body: usize,
     body_start: Range<usize>,
-    /// Where `STDIN` or `STDOUT` of a `COPY` stands.
-    copy: Option<Range<usize>>,
+    copy: Option<Copy>,
+}
+
+/// A `COPY` from or to the client.
+struct Copy {
+    /// Where `STDIN` or `STDOUT` stands.
+    stream: Range<usize>,
+    is_input: bool,
 }
 
 impl Default for Open {
@@ -150,7 +158,10 @@ impl Splitter<'_> {
                 let is_stream = token.is(sql, "stdin") || token.is(sql, "stdout");
                 let is_copy = open.head.first().is_some_and(|t| t.is(sql, "copy"));
                 if is_stream && is_copy && (follows("from") || follows("to")) {
-                    open.copy = Some(token.span());
+                    open.copy = Some(Copy {
+                        stream: token.span(),
+                        is_input: follows("from"),
+                    });
                 }
             }
             _ => {}
@@ -242,8 +253,8 @@ impl Splitter<'_> {
         self.finish();
     }
 
-    fn copy(&mut self, stream: Range<usize>) {
-        let (message, help) = if self.sql[stream.clone()].eq_ignore_ascii_case("stdin") {
+    fn copy(&mut self, copy: Copy) {
+        let (message, help) = if copy.is_input {
             (
                 "`COPY … FROM STDIN` has no data here: a migration is sent as one text",
                 "write the rows as `INSERT INTO … VALUES …` (`pg_dump --inserts` does), or load \
@@ -257,7 +268,7 @@ impl Splitter<'_> {
         };
         self.out
             .findings
-            .push(Finding::error(stream, message, help));
+            .push(Finding::error(copy.stream, message, help));
     }
 
     fn meta_command(&mut self, line: Range<usize>) {

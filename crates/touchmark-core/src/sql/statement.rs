@@ -98,7 +98,7 @@ pub(crate) fn refusal(head: &Head<'_>) -> Option<Refusal> {
             } else if head.is(1, "tablespace") {
                 refuse("CREATE TABLESPACE", Opaque)
             } else if head.is(1, "subscription")
-                && !(has_option(head, "create_slot") || has_option(head, "connect"))
+                && !(is_off(head, "create_slot") || is_off(head, "connect"))
             {
                 refuse("CREATE SUBSCRIPTION", Opaque)
             } else {
@@ -111,7 +111,9 @@ pub(crate) fn refusal(head: &Head<'_>) -> Option<Refusal> {
         "drop" if head.is(1, "database") => refuse("DROP DATABASE", unless_exists()),
         "drop" if head.is(1, "tablespace") => refuse("DROP TABLESPACE", unless_exists()),
         "drop" if head.is(1, "subscription") => refuse("DROP SUBSCRIPTION", unless_exists()),
-        "reindex" if head.has("concurrently") => refuse("REINDEX CONCURRENTLY", Rerunnable),
+        "reindex" if head.has("concurrently") && !is_off(head, "concurrently") => {
+            refuse("REINDEX CONCURRENTLY", Rerunnable)
+        }
         "reindex" => match reindexed(head) {
             Some("schema") => refuse("REINDEX SCHEMA", Rerunnable),
             Some("database") => refuse("REINDEX DATABASE", Rerunnable),
@@ -176,7 +178,7 @@ fn dropped_index(head: &Head<'_>) -> StatementKind {
 }
 
 /// Whether an option in parentheses is off: `create_slot = false`.
-fn has_option(head: &Head<'_>, option: &str) -> bool {
+fn is_off(head: &Head<'_>, option: &str) -> bool {
     head.find(option).is_some_and(|at| {
         head.tokens[at + 1..].iter().take(2).any(|token| {
             let value = token.text(head.sql).trim_matches('\'').to_ascii_lowercase();
@@ -223,7 +225,7 @@ fn refreshes(head: &Head<'_>) -> bool {
     let refreshes = head.has("refresh") && !head.has("with")
         || head.has("publication")
             && (head.has("set") || head.has("add") || head.has("drop") || head.is(3, "refresh"));
-    refreshes && !has_option(head, "refresh")
+    refreshes && !is_off(head, "refresh")
 }
 
 /// The hash of a statement's tokens: without comments and white space, but with what they change.
