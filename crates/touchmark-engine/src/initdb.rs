@@ -79,9 +79,18 @@ fn password_file(
 pub(crate) fn said(output: &Output) -> String {
     let err = String::from_utf8_lossy(&output.stderr);
     let out = String::from_utf8_lossy(&output.stdout);
+    // Each line begins with the program's name, which the error names already.
+    let own_name = |line: &'_ str| -> usize {
+        ["initdb: ", "pg_ctl: "]
+            .iter()
+            .find(|name| line.starts_with(**name))
+            .map_or(0, |name| name.len())
+    };
     let lines: Vec<&str> = err
         .lines()
         .map(str::trim)
+        .map(|line| &line[own_name(line)..])
+        .map(|line| line.strip_prefix("error: ").unwrap_or(line))
         .filter(|line| !line.is_empty())
         .collect();
     let mut telling: Vec<&str> = lines

@@ -127,7 +127,7 @@ pub(crate) fn newest(major: Option<u32>) -> Result<Installation, Error> {
         (Some(installation), _) => Ok(installation),
         (None, Some(error)) if names.is_empty() => Err(error),
         (None, _) => Err(Error::NoSuchMajor {
-            major: major.unwrap_or(OLDEST),
+            major,
             detail: match names.is_empty() {
                 true => String::new(),
                 false => format!("found {}", names.join(", ")),

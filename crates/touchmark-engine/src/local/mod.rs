@@ -117,8 +117,12 @@ pub(crate) fn up(
         && cluster.process().is_some()
     {
         let record = cluster.record()?;
-        wait_for_login(&cluster, &record, settings, progress)?;
-        return Ok(cluster.database(&record, settings, reason));
+        match wait_for_login(&cluster, &record, settings, progress) {
+            Ok(()) => return Ok(cluster.database(&record, settings, reason)),
+            // Somebody was just stopping it.
+            Err(Error::NotStarted { .. }) => {}
+            Err(error) => return Err(error),
+        }
     }
     let parent = places::make_clusters(settings)?;
     let _lock = lock::take(&parent.join("lock"), settings.wait, &mut || {
@@ -184,9 +188,9 @@ fn installation_for(
                 Err(_) => "no PostgreSQL any more".to_owned(),
             };
             match error {
-                Error::NoSuchMajor { major, .. } => Error::MajorChanged {
+                Error::NoSuchMajor { .. } => Error::MajorChanged {
                     cluster: cluster.base.clone(),
-                    major,
+                    major: cluster.major,
                     found,
                 },
                 error => error,

@@ -5,7 +5,7 @@ use std::process::Command;
 use postgres::{Client, NoTls};
 use touchmark_engine::{Kind, State, choose, down, psql, state};
 
-use crate::{local::Checkout, needs};
+use crate::{checkout::Checkout, needs};
 
 #[test]
 fn up_sticks_and_goes() {
