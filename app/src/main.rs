@@ -1,2 +1,5 @@
-//! app
-fn main() {}
+//! The ingestion service.
+
+fn main() -> std::process::ExitCode {
+    app::main()
+}

@@ -1,0 +1,51 @@
+//! The command line.
+
+use clap::{Parser, Subcommand};
+
+/// The ingestion service
+#[derive(Debug, Parser)]
+#[command(name = "app", version, about, after_help = AFTER_HELP)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What the binary can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Migrate the database, then serve HTTP until SIGINT or SIGTERM
+    Serve {
+        /// Where to listen; port 0 takes a free one
+        #[arg(
+            long,
+            env = "LISTEN_ADDRESS",
+            default_value = "127.0.0.1:8000",
+            value_name = "HOST:PORT"
+        )]
+        listen: String,
+    },
+    /// Migrate the database and exit, as a job before a deployment does
+    Migrate,
+    /// List the embedded migrations; needs no database
+    Migrations {
+        /// Print one JSON object instead of a table
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+// A password belongs in the environment: arguments can be read by everybody on the machine.
+const AFTER_HELP: &str = "\
+Environment (a file .env in the current directory is read too; what is set already wins):
+  DATABASE_URL            the database, as postgresql://user:password@host:port/database
+  MIGRATION_DATABASE_URL  preferred for migrating: a direct connection, the role of the owner
+  LISTEN_ADDRESS          where `serve` listens
+  RUST_LOG                what is logged, as info or app=debug
+
+Exit codes:
+  0    done; for `serve`, stopped by a signal after the open requests were answered
+  1    failed
+  2    the arguments or the environment are not usable
+  130  interrupted by SIGINT while migrating, or a second time while stopping
+  143  the same by SIGTERM";

@@ -1,0 +1,59 @@
+//! Migrating from an async application.
+
+use migrations::MIGRATIONS;
+use tokio_postgres::Config;
+use touchmark::{Canceller, Migrator, Report};
+
+use crate::Error;
+use crate::signals::Signals;
+
+/// Migrates to what this binary embeds, and stops cleanly when a signal comes.
+///
+/// Without signals it is one line: `Migrator::new(&MIGRATIONS).run_async(&database).await?`.
+/// The first signal rolls back what runs and waits for that; exiting at once would leave the
+/// statement running in the server, where it may still commit. The second also cancels a
+/// statement that runs without a transaction.
+///
+/// # Errors
+/// [`Error::Migration`] with all that can go wrong, [`Error::Interrupted`] after a signal.
+pub async fn migrate(database: &Config, signals: &mut Signals) -> Result<Report, Error> {
+    let canceller = Canceller::new();
+    let migrator = Migrator::new(&MIGRATIONS).canceller(&canceller);
+    let mut run = std::pin::pin!(migrator.run_async(database));
+    let mut received = None;
+    let outcome = loop {
+        tokio::select! {
+            outcome = &mut run => break outcome,
+            signal = signals.next() => {
+                tracing::info!("{signal}: stopping the migration");
+                received.get_or_insert(signal);
+                canceller.cancel();
+            }
+        }
+    };
+    match (outcome, received) {
+        (Ok(report), None) => {
+            log(&report);
+            Ok(report)
+        }
+        (Ok(_), Some(signal)) => Err(Error::Interrupted {
+            signal,
+            source: None,
+        }),
+        (Err(error @ touchmark::Error::Cancelled { .. }), Some(signal)) => {
+            Err(Error::Interrupted {
+                signal,
+                source: Some(error.into()),
+            })
+        }
+        (Err(error), _) => Err(error.into()),
+    }
+}
+
+fn log(report: &Report) {
+    let (count, took) = (report.applied.len(), report.elapsed.as_millis());
+    match count {
+        0 => tracing::info!("the schema is current ({took} ms)"),
+        _ => tracing::info!("migrated the schema: {count} applied ({took} ms)"),
+    }
+}

@@ -1,0 +1,83 @@
+//! When the service says that it is ready.
+
+use std::fs;
+use std::thread;
+use std::time::Instant;
+
+use serde_json::json;
+use touchmark::{Migrator, Set};
+
+use crate::running::{Service, get};
+use crate::{changed_set, database, eventually, server};
+
+#[test]
+fn not_when_somebody_migrates_behind_its_back() {
+    let url = database();
+    let service = Service::start(&url);
+    assert!(service.is_ready());
+    let newer = changed_set(|directory| {
+        fs::write(
+            directory.join("V4__later.sql"),
+            "CREATE TABLE ingestion_service.later (id bigint);",
+        )
+        .unwrap();
+    });
+    let report = Migrator::new(&Set::from_bytes(&newer)).run(&url).unwrap();
+    assert_eq!(report.applied.len(), 1);
+    eventually("it still says that it is ready", || !service.is_ready());
+    let (status, body) = service.get("/readyz");
+    assert_eq!(status, 503);
+    let reason = "the schema of the database is not the one of this binary";
+    assert_eq!(body, json!({ "status": "not ready", "reason": reason }));
+    assert_eq!(service.get("/healthz").0, 200);
+}
+
+#[test]
+fn not_while_the_database_is_down() {
+    let server = server(&[]);
+    let service = Service::start(&server.create_database().unwrap().url);
+    assert!(service.is_ready());
+
+    server.stop(false).unwrap();
+    eventually("it still says that it is ready", || !service.is_ready());
+    let reason = "the database does not answer";
+    let not_ready = json!({ "status": "not ready", "reason": reason });
+    assert_eq!(service.get("/readyz"), (503, not_ready));
+    assert_eq!(service.get("/healthz").0, 200);
+    let body = r#"{"source_type":"s3"}"#;
+    let down = json!({ "error": "the database is not available; try again later" });
+    assert_eq!(
+        service.post("/ingestion-requests", body),
+        (503, down.clone())
+    );
+    assert_eq!(service.get("/ingestion-requests"), (503, down));
+
+    server.restart().unwrap();
+    eventually("it does not say that it is ready", || service.is_ready());
+    assert_eq!(service.post("/ingestion-requests", body).0, 201);
+}
+
+#[test]
+fn many_probes_open_few_connections() {
+    let server = server(&[("log_connections", "on")]);
+    let service = Service::start(&server.create_database().unwrap().url);
+    let log = || fs::read_to_string(server.log()).unwrap();
+    let connections = || log().matches("connection received").count();
+    let (before, begun) = (connections(), Instant::now());
+    thread::scope(|scope| {
+        for _ in 0..20 {
+            scope.spawn(|| {
+                for _ in 0..20 {
+                    assert_eq!(get(&service.root, "/readyz").0, 200);
+                }
+            });
+        }
+    });
+    // A look a second, with one connection, and one of the pool.
+    let most = usize::try_from(begun.elapsed().as_secs()).unwrap() + 3;
+    let opened = connections() - before;
+    assert!(
+        opened <= most,
+        "{opened} connections, at most {most} expected"
+    );
+}

@@ -1,0 +1,5 @@
+//! Embeds `migrations/`.
+
+fn main() {
+    touchmark_build::embed("migrations")
+}

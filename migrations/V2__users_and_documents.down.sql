@@ -1,0 +1,2 @@
+DROP TABLE ingestion_service.documents;
+DROP TABLE ingestion_service.users;
