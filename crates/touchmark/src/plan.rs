@@ -249,3 +249,6 @@ fn choose(
     }
     steps
 }
+
+#[cfg(test)]
+mod tests;

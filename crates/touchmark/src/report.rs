@@ -20,8 +20,8 @@ pub struct Report {
     pub ahead: Vec<MigrationId>,
     /// From connecting to the end.
     pub elapsed: Duration,
-    /// In which migration the connection was lost, until it is known how that ended.
-    pub(crate) unsure: Option<MigrationId>,
+    /// In which migration of the set the connection was lost, until it is known how that ended.
+    pub(crate) unsure: Option<usize>,
     pub(crate) reconnects: u32,
 }
 

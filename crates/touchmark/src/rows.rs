@@ -158,6 +158,14 @@ pub(crate) struct Lookup<'r> {
     pub refinery: HashMap<i64, &'r RefineryRow>,
 }
 
+impl Lookup<'_> {
+    /// Whether the ledger says that it is applied as it is.
+    pub(crate) fn has_applied(&self, migration: &EncodedMigration) -> bool {
+        let row = self.ledger.get(&MigrationId::of(migration).key());
+        row.is_some_and(|row| row.state == RowState::Applied && row.leaf == migration.leaf)
+    }
+}
+
 impl Rows {
     /// Per migration, the last row of the ledger that was not given up, and refinery's row.
     pub(crate) fn lookup(&self) -> Lookup<'_> {

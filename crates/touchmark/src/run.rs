@@ -16,7 +16,7 @@ use crate::report::{AppliedMigration, Report};
 use crate::rows::{MigrationId, Rows};
 use crate::session::Session;
 use crate::tls::Connector;
-use crate::transaction::Stop;
+use crate::transaction::{Retries, Stop};
 use crate::{Error, Set, failed_to, no_transaction, transaction};
 
 /// The settings of a run.
@@ -151,10 +151,10 @@ fn read_tables(session: &mut Session, tables: &Tables, found: &Found) -> Result<
     let results = session
         .query(&history::read_sql(tables, found, "true"))
         .map_err(|e| history::explain(e, session, tables, "read the history"))?;
-    Ok(read_results(&results))
+    read_results(&results)
 }
 
-fn read_results(results: &crate::session::Results) -> Rows {
+fn read_results(results: &crate::session::Results) -> Result<Rows, Error> {
     let empty = Vec::new();
     history::read_rows(
         results.first().unwrap_or(&empty),
@@ -226,7 +226,7 @@ fn settled_without_lock(
         return Ok(false);
     }
     let rows = read(session, context.tables, start)?;
-    let plan = plan_for(context, &rows)?;
+    let plan = plan_for(context, &rows, report)?;
     if plan.steps.is_empty() && (plan.adopt.is_empty() || start.standby) {
         finish_report(context, &plan, report);
         return Ok(true);
@@ -245,20 +245,21 @@ fn round(
     context: &Context,
     known: bool,
     report: &mut Report,
-    in_flight: &mut Option<MigrationId>,
+    in_flight: &mut Option<usize>,
 ) -> Result<(), Stop> {
     let mut number = 0;
     let mut known = known;
     let mut total = None;
-    loop {
+    let mut retries = Retries::new();
+    'again: loop {
         let (rows, found) = locked_rows(session, context, known)?;
-        let plan = plan_for(context, &rows)?;
-        // The connection before this one was lost in a migration that was committed after all.
-        if let Some(id) = report.unsure.take()
-            && !plan.steps.iter().any(|step| step.id == id)
+        // The connection before this one was lost in a migration: was it committed after all?
+        if let Some(position) = report.unsure.take()
+            && rows.lookup().has_applied(&context.set[position])
         {
-            report.record(id, Duration::ZERO);
+            report.record(MigrationId::of(&context.set[position]), Duration::ZERO);
         }
+        let plan = plan_for(context, &rows, report)?;
         if plan.steps.is_empty() && plan.adopt.is_empty() {
             release(session, context)?;
             finish_report(context, &plan, report);
@@ -283,8 +284,17 @@ fn round(
                 number,
                 total,
             });
-            *in_flight = Some(step.id.clone());
-            apply(session, context, step, &rows, newest.as_ref())?;
+            *in_flight = Some(step.position);
+            match apply(session, context, step, &rows, newest.as_ref()) {
+                Ok(()) => {}
+                Err(stop) if context.scope == Scope::Transaction => {
+                    retries.pause(session, context, &step.id, stop)?;
+                    known = true;
+                    continue 'again;
+                }
+                Err(stop) => return Err(stop),
+            }
+            retries = Retries::new();
             *in_flight = None;
             if step.id.kind != Kind::Repeatable {
                 newest = Some(step.id.clone());
@@ -301,13 +311,6 @@ fn round(
             return Ok(());
         }
         known = true;
-        // A target counts from where the run began.
-        if let Target::Plus(count) = context.options.target
-            && number >= count
-        {
-            finish_report(context, &plan, report);
-            return Ok(());
-        }
     }
 }
 
@@ -350,7 +353,7 @@ fn locked_rows(
     let wait = context.options.wait;
     let results = lock::acquire(session, context.events, tables, context.scope, wait, &then)?;
     if known {
-        return Ok((read_results(&results), Found::both()));
+        return Ok((read_results(&results)?, Found::both()));
     }
     let found = Found::read(results.first());
     found.check(tables)?;
@@ -434,7 +437,7 @@ fn recover<'a>(
     context: &Context<'a>,
     config: &Config,
     report: &mut Report,
-    in_flight: Option<MigrationId>,
+    in_flight: Option<usize>,
     cause: String,
 ) -> Result<Session<'a>, Error> {
     if report.reconnects >= MAX_RECONNECTS {
@@ -464,8 +467,13 @@ const MAX_RECONNECTS: u32 = 3;
 /// How long a server may be away in the middle of a run.
 const RECONNECT: Duration = Duration::from_secs(30);
 
-fn plan_for(context: &Context, rows: &Rows) -> Result<Plan, Error> {
-    plan(context.set, rows, context.options.target).map_err(refuse)
+/// The plan for what is left of the run.
+fn plan_for(context: &Context, rows: &Rows, report: &Report) -> Result<Plan, Error> {
+    let target = match context.options.target {
+        Target::Plus(count) => Target::Plus(count.saturating_sub(report.applied.len())),
+        target => target,
+    };
+    plan(context.set, rows, target).map_err(refuse)
 }
 
 pub(crate) fn refuse(refusal: Refusal) -> Error {

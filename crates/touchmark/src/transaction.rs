@@ -81,6 +81,11 @@ pub(crate) fn apply(
     step: &Step,
     newest: Option<&MigrationId>,
 ) -> Result<(), Stop> {
+    // Behind a pooler the lock has gone with the transaction, so that the caller must take it
+    // and plan again.
+    if context.scope == Scope::Transaction {
+        return apply_once(session, context, step, newest);
+    }
     with_retries(session, context, &step.id, |session| {
         apply_once(session, context, step, newest)
     })
@@ -93,28 +98,57 @@ pub(crate) fn with_retries(
     id: &MigrationId,
     mut attempt: impl FnMut(&mut Session) -> Result<(), Stop>,
 ) -> Result<(), Stop> {
-    let begun = Instant::now();
-    let mut backoff = Backoff::new();
+    let mut retries = Retries::new();
     loop {
-        let (cause, blocked_by, error) = match attempt(session) {
-            Err(Stop::Again {
-                cause,
-                blocked_by,
-                error,
-            }) => (cause, blocked_by, error),
-            outcome => return outcome,
+        match attempt(session) {
+            Err(stop) => retries.pause(session, context, id, stop)?,
+            Ok(()) => return Ok(()),
+        }
+    }
+}
+
+/// The attempts of one migration.
+pub(crate) struct Retries {
+    begun: Instant,
+    backoff: Backoff,
+}
+
+impl Retries {
+    pub(crate) fn new() -> Retries {
+        Retries {
+            begun: Instant::now(),
+            backoff: Backoff::new(),
+        }
+    }
+
+    /// Waits before the next attempt. What stopped the last one comes back where it is no reason
+    /// for another.
+    pub(crate) fn pause(
+        &mut self,
+        session: &Session,
+        context: &Context,
+        id: &MigrationId,
+        stop: Stop,
+    ) -> Result<(), Stop> {
+        let Stop::Again {
+            cause,
+            blocked_by,
+            error,
+        } = stop
+        else {
+            return Err(stop);
         };
-        if begun.elapsed() >= context.options.retry {
+        if self.begun.elapsed() >= context.options.retry {
             return Err(Stop::Failed(*error));
         }
-        let after = backoff.next();
+        let after = self.backoff.next();
         context.events.emit(Event::Retrying {
             migration: id.clone(),
             cause,
             blocked_by,
             after,
         });
-        session.pause(after)?;
+        Ok(session.pause(after)?)
     }
 }
 
@@ -265,6 +299,10 @@ fn prefix(context: &Context, id: &MigrationId, script: &EncodedScript) -> (Strin
             statement_timeout.as_millis()
         ),
         "SET LOCAL idle_in_transaction_session_timeout = 0".into(),
+        // Servers before 17 do not know it.
+        "SELECT CASE WHEN current_setting('transaction_timeout', true) <> '0' \
+         THEN set_config('transaction_timeout', '0', true) END"
+            .into(),
         format!(
             "SELECT pg_catalog.pg_advisory_xact_lock({})",
             context.tables.keys.transaction

@@ -4,6 +4,7 @@ use tokio_postgres::SimpleQueryRow;
 use touchmark_core::{Checksum, Kind};
 
 use super::{Found, Tables};
+use crate::Error;
 use crate::rows::{LedgerRow, MigrationId, NextStatement, Progress, RefineryRow, RowState, Rows};
 use crate::sql::bytea;
 
@@ -80,18 +81,37 @@ pub(crate) fn script_sql(tables: &Tables, row: i64) -> String {
 }
 
 /// Reads the results of [`read_sql`].
-pub(crate) fn read_rows(ledger: &[SimpleQueryRow], refinery: &[SimpleQueryRow]) -> Rows {
-    Rows {
-        ledger: ledger.iter().filter_map(ledger_row).collect(),
-        refinery: refinery.iter().filter_map(refinery_row).collect(),
-    }
+///
+/// A row that can't be read is an error and not left out: what looks as if it were not applied
+/// would be applied again.
+pub(crate) fn read_rows(
+    ledger: &[SimpleQueryRow],
+    refinery: &[SimpleQueryRow],
+) -> Result<Rows, Error> {
+    let unreadable = |table: &str, row: &SimpleQueryRow| Error::Server {
+        doing: "read the history",
+        cause: format!(
+            "row {} of {table} is not one that this release writes",
+            text(row, 0)
+        ),
+        code: None,
+    };
+    let ledger = ledger
+        .iter()
+        .map(|row| ledger_row(row).ok_or_else(|| unreadable("the ledger", row)));
+    let refinery = refinery
+        .iter()
+        .map(|row| refinery_row(row).ok_or_else(|| unreadable("refinery's history", row)));
+    Ok(Rows {
+        ledger: ledger.collect::<Result<_, _>>()?,
+        refinery: refinery.collect::<Result<_, _>>()?,
+    })
 }
 
 fn text(row: &SimpleQueryRow, at: usize) -> String {
     row.get(at).unwrap_or_default().to_owned()
 }
 
-/// The table's constraints make every row readable; one that is not would be of a newer release.
 fn ledger_row(row: &SimpleQueryRow) -> Option<LedgerRow> {
     let state = match row.get(6)? {
         "applied" => RowState::Applied,
@@ -110,7 +130,8 @@ fn ledger_row(row: &SimpleQueryRow) -> Option<LedgerRow> {
                 .filter_map(Checksum::from_hex)
                 .collect(),
         }),
-        _ => RowState::Abandoned,
+        "abandoned" => RowState::Abandoned,
+        _ => return None,
     };
     Some(LedgerRow {
         row: row.get(0)?.parse().ok()?,

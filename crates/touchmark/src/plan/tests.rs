@@ -1,0 +1,249 @@
+//! What is recorded is written as one word per row: `V1` applied by us, `V1*` applied by
+//! refinery only, `V1!` with other content, `V2?` unfinished, `R:x` a repeatable one.
+
+use touchmark_core::encoded::{Encoded, History, encode};
+use touchmark_core::{Directives, Migration, MigrationSet, Script, checksum};
+
+use super::*;
+use crate::rows::{LedgerRow, NextStatement, Progress, RefineryRow, RowState};
+
+fn id(word: &str) -> MigrationId {
+    let word = word.trim_end_matches(['*', '!', '?']);
+    let kind = Kind::from_letter(word.chars().next().unwrap()).unwrap();
+    let rest = &word[1..];
+    match kind {
+        Kind::Repeatable => MigrationId {
+            kind,
+            version: 0,
+            name: rest.trim_start_matches(':').into(),
+        },
+        _ => MigrationId {
+            kind,
+            version: rest.parse().unwrap(),
+            name: "m".into(),
+        },
+    }
+}
+
+fn leaf(id: &MigrationId, sql: &str) -> Checksum {
+    checksum::leaf(id.kind, id.version, &id.name, sql)
+}
+
+fn set(words: &str) -> Vec<u8> {
+    let mut previous = Checksum::EMPTY;
+    let migrations = words.split_whitespace().map(|word| {
+        let id = id(word);
+        let leaf = leaf(&id, "SELECT 1");
+        previous = checksum::chain(previous, leaf);
+        Migration {
+            kind: id.kind,
+            version: id.version,
+            digits: 1,
+            refinery: checksum::refinery(id.version, &id.name, "SELECT 1"),
+            up: Script {
+                sql: "SELECT 1".into(),
+                directives: Directives::default(),
+                statements: Vec::new(),
+            },
+            name: id.name,
+            down: None,
+            leaf,
+            chain: previous,
+        }
+    });
+    let set = MigrationSet {
+        directory: "migrations".into(),
+        migrations: migrations.collect(),
+    };
+    encode(&set, &History::default())
+}
+
+fn rows(words: &str) -> Rows {
+    let mut rows = Rows::default();
+    for (row, word) in words.split_whitespace().enumerate() {
+        let id = id(word);
+        let sql = if word.contains('!') {
+            "SELECT 2"
+        } else {
+            "SELECT 1"
+        };
+        let running = RowState::Running(Progress {
+            done: 0,
+            next: NextStatement::NotStarted,
+            statements: Vec::new(),
+        });
+        if id.kind != Kind::Repeatable && !word.ends_with('?') {
+            rows.refinery.push(RefineryRow {
+                version: id.version,
+                name: id.name.clone(),
+                applied_on: String::new(),
+                checksum: checksum::refinery(id.version, &id.name, sql)[0].to_string(),
+            });
+        }
+        if !word.ends_with('*') {
+            rows.ledger.push(LedgerRow {
+                row: row as i64,
+                leaf: leaf(&id, sql),
+                chain: None,
+                state: if word.ends_with('?') {
+                    running
+                } else {
+                    RowState::Applied
+                },
+                id,
+                role: String::new(),
+                application: String::new(),
+                build: String::new(),
+                started_at: String::new(),
+                finished_at: None,
+            });
+        }
+    }
+    rows
+}
+
+#[track_caller]
+fn check(files: &str, recorded: &str, target: &str, expected: &str) {
+    let bytes = set(files);
+    let set = Encoded::open(&bytes).unwrap().migrations().unwrap();
+    let outcome = match plan(&set, &rows(recorded), target.parse().unwrap()) {
+        Ok(plan) => {
+            if target == "latest" && plan.unknown.is_empty() {
+                let head = plan.steps.last().map_or(plan.chain, |step| step.chain);
+                assert_eq!(
+                    head,
+                    Encoded::open(&bytes).unwrap().head(),
+                    "the chain is the set's"
+                );
+            }
+            let mut words: Vec<String> = plan
+                .steps
+                .iter()
+                .map(|step| match step.action {
+                    Action::Apply => step.id.short(),
+                    Action::Again => format!("{} again", step.id.short()),
+                    Action::Resume => format!("{} resume", step.id.short()),
+                })
+                .collect();
+            words.extend((!plan.adopt.is_empty()).then(|| format!("adopt {}", plan.adopt.len())));
+            words.extend((!plan.unknown.is_empty()).then(|| "ahead".into()));
+            words.join(", ")
+        }
+        Err(Refusal::Findings(findings)) => {
+            let lines: Vec<_> = findings.iter().map(ToString::to_string).collect();
+            lines.join(", ")
+        }
+        Err(other) => format!("{other:?}"),
+    };
+    assert_eq!(outcome, expected, "{files} / {recorded} / {target}");
+}
+
+#[test]
+fn plans() {
+    check("", "", "latest", "");
+    check("V1 V2 R:v", "", "latest", "V1, V2, R__v");
+    check("V1 V2 R:v", "V1", "latest", "V2, R__v");
+    check("V1 V2 R:v", "V1 V2 R:v", "latest", "");
+    check("V1 R:a R:b", "V1 R:b! R:a", "latest", "R__b again");
+    check("V1 V2 V3", "", "2", "V1, V2");
+    check("V1 V2 V3", "V1", "+1", "V2");
+    check("V1 V2 V3", "V1", "+5", "V2, V3");
+    check("V1 V2 V3", "V1", "1", "");
+    check("V1 U2 V3", "V1 V3", "latest", "U2");
+    check("V1 V2", "V1 V2?", "latest", "V2 resume");
+    check("V1 V2 V3", "V1 V2?", "latest", "V2 resume, V3");
+    check("V1 V2 V3", "V1 V2?", "+1", "V2 resume");
+}
+
+#[test]
+fn adoption() {
+    check("V1 V2", "V1* V2*", "latest", "adopt 2");
+    check("V1 V2 V3", "V1 V2*", "latest", "V3, adopt 1");
+    check("V1 V2 V3", "V1*", "+1", "V2, adopt 1");
+}
+
+#[test]
+fn a_database_that_is_ahead() {
+    check("V1", "V1 V2", "latest", "ahead");
+    check("V1 R:v", "V1 V2 R:v!", "latest", "ahead");
+    check("V1", "V1 V2* V3*", "latest", "ahead");
+    check(
+        "V1 V3",
+        "V1 V2 V3",
+        "latest",
+        "V2__m is applied, and this set does not have it",
+    );
+    check(
+        "V1 V2",
+        "V1 V3",
+        "latest",
+        "V2__m is not applied, and the newer V3__m is, V3__m is applied, and this set does not have it",
+    );
+}
+
+#[test]
+fn refusals() {
+    check(
+        "V1 V2",
+        "V1 V2!",
+        "latest",
+        "V2__m was edited after it was applied",
+    );
+    check(
+        "V1 V2",
+        "V1 V2!*",
+        "latest",
+        "V2__m was edited after it was applied",
+    );
+    check(
+        "V1 V2 V3",
+        "V1 V3",
+        "latest",
+        "V2__m is not applied, and the newer V3__m is",
+    );
+    check(
+        "V2",
+        "V1? V2",
+        "latest",
+        "V1__m is applied, and this set does not have it",
+    );
+    check(
+        "V1 V5",
+        "V1",
+        "4",
+        "TargetUnknown { version: 4, nearest: Some(5) }",
+    );
+    check(
+        "V1 V2",
+        "V1 V2",
+        "1",
+        "TargetBehind { version: 1, newest: MigrationId { kind: Versioned, version: 2, name: \"m\" } }",
+    );
+}
+
+#[test]
+fn targets() {
+    let check = |text: &str, expected: Option<Target>| {
+        assert_eq!(text.parse::<Target>().ok(), expected, "{text}");
+    };
+    check("latest", Some(Target::Latest));
+    check("head", Some(Target::Latest));
+    check("3", Some(Target::Version(3)));
+    check("V003", Some(Target::Version(3)));
+    check("20260101000000", Some(Target::Version(20260101000000)));
+    check("+1", Some(Target::Plus(1)));
+    for wrong in [
+        "",
+        "+",
+        "+0",
+        "-1",
+        "+-1",
+        "V",
+        "V1__a",
+        "1.5",
+        "99999999999999999999",
+        "Latest ",
+    ] {
+        check(wrong, None);
+    }
+}
