@@ -5,7 +5,7 @@ use super::{
     project::{ask_sql, run_sql},
     run_test,
 };
-use std::{env, fs, net::TcpListener, process::Command};
+use std::{env, fs, net::TcpListener, process::Command, thread};
 use touchmark_engine::{Kind, State};
 
 #[test]
@@ -321,4 +321,23 @@ fn psql_runs_without_the_password_among_its_arguments() {
         "{}",
         String::from_utf8_lossy(&output.stderr)
     );
+}
+
+#[test]
+fn two_at_once_start_one() {
+    if !docker() {
+        return;
+    }
+    let checkout = Checkout::new(own_file());
+    let up = || touchmark_engine::up(&checkout.settings, &mut |_| {}).unwrap();
+    let (one, two) = thread::scope(|scope| {
+        let (one, two) = (scope.spawn(up), scope.spawn(up));
+        (one.join().unwrap(), two.join().unwrap())
+    });
+    assert_eq!(one.url, two.url);
+    assert!(
+        one.started.is_some() != two.started.is_some(),
+        "{one:?} {two:?}"
+    );
+    assert_eq!(checkout.container("postgres").lines().count(), 1);
 }
