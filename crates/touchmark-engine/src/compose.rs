@@ -214,7 +214,7 @@ fn remove_networks(project: &str) -> Result<(), ComposeProblem> {
     Ok(())
 }
 
-/// Prints the container's log.
+/// Prints the container's log to standard output, also what the container wrote to its standard error.
 pub fn logs(settings: &Settings, follow: bool) -> Result<(), Error> {
     let container = existing(settings)?;
     let mut command = Command::new("docker");
@@ -222,6 +222,10 @@ pub fn logs(settings: &Settings, follow: bool) -> Result<(), Error> {
         .arg("logs")
         .args(follow.then_some("--follow"))
         .arg(&container.id);
+    #[cfg(unix)]
+    if let Ok(stdout) = std::os::fd::AsFd::as_fd(&std::io::stdout()).try_clone_to_owned() {
+        command.stderr(stdout);
+    }
     let status = command
         .status()
         .map_err(|error| docker::cannot_start("docker logs", &error))?;

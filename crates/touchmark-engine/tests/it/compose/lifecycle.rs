@@ -341,3 +341,26 @@ fn two_at_once_start_one() {
     );
     assert_eq!(checkout.container("postgres").lines().count(), 1);
 }
+
+/// What `logs` prints, for the test below.
+#[test]
+#[ignore = "run by another test, which reads its standard output"]
+fn log_of_the_folder() {
+    let mut checkout = Checkout::new(own_file());
+    checkout.up();
+    touchmark_engine::logs(&checkout.settings, false).unwrap();
+}
+
+#[test]
+fn the_whole_log_goes_to_standard_output() {
+    if !docker() {
+        return;
+    }
+    let output = run_test("compose::lifecycle::log_of_the_folder", |_| {});
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(text.contains("PostgreSQL init process complete"), "{text}");
+    assert!(
+        text.contains("database system is ready to accept connections"),
+        "{text}"
+    );
+}
