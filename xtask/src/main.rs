@@ -1,2 +1,4 @@
-//! xtask
-fn main() {}
+//! The project's tasks; all of them are touchmark's.
+fn main() -> std::process::ExitCode {
+    touchmark_xtask::main()
+}

@@ -1,0 +1,13 @@
+//! A file per command.
+
+pub(crate) mod completions;
+pub(crate) mod db_down;
+pub(crate) mod db_logs;
+pub(crate) mod db_migrate;
+pub(crate) mod db_new;
+pub(crate) mod db_psql;
+pub(crate) mod db_reset;
+pub(crate) mod db_resolve;
+pub(crate) mod db_status;
+pub(crate) mod db_up;
+pub(crate) mod db_verify;

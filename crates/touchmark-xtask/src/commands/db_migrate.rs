@@ -1,0 +1,314 @@
+//! `db-migrate`: the schema is that of the files.
+
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use touchmark::{Action, Event, Kind, Migrator, Report, Target};
+use touchmark_engine::{Database, url};
+
+use crate::error::Error;
+use crate::interrupt::Interrupts;
+use crate::project::{Files, Project};
+use crate::screen::{Screen, duration};
+use crate::{database, exit_code, json};
+
+/// Find or start the database, and apply what is pending
+///
+/// Each migration is one transaction together with its record. A second run finds nothing to do.
+/// Ctrl-C rolls back what runs.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  cargo xtask db-migrate                everything that is pending
+  cargo xtask db-migrate +1             the next one only
+  cargo xtask db-migrate V3             up to version 3
+  cargo xtask db-migrate --dry-run      what would be applied; starts and creates nothing")]
+pub(crate) struct Args {
+    /// How far: latest, a version such as 3 or V3, or +1 for the next one
+    #[arg(default_value = "latest", allow_hyphen_values = true)]
+    target: Target,
+    /// Only show what would be applied
+    #[arg(long)]
+    dry_run: bool,
+    /// How long to wait for another run that holds the lock, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 600)]
+    wait: u64,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+pub(crate) fn run(args: &Args, project: &Project, screen: &Screen) -> Result<u8, Error> {
+    // Before anything is started: a broken file stops the command either way.
+    let files = project.read(screen)?;
+    if args.dry_run {
+        return dry_run(args, project, &files, screen);
+    }
+    let interrupts = Interrupts::listen()?;
+    let database = database::up(project, screen)?;
+    let options = Options {
+        target: args.target,
+        wait: Duration::from_secs(args.wait),
+    };
+    migrate(&files, &database, &options, &interrupts, screen)
+}
+
+pub(crate) struct Options {
+    pub(crate) target: Target,
+    pub(crate) wait: Duration,
+}
+
+/// Migrates, and shows what happens.
+pub(crate) fn migrate(
+    files: &Files,
+    database: &Database,
+    options: &Options,
+    interrupts: &Interrupts,
+    screen: &Screen,
+) -> Result<u8, Error> {
+    let set = files.encoded();
+    let watcher = Watcher::new(files, database, screen);
+    let migrator = Migrator::new(&set)
+        .target(options.target)
+        .wait(options.wait)
+        .canceller(&interrupts.canceller);
+    let outcome = interrupts.during(|| {
+        let watched = migrator.clone().on_event(|event| watcher.show(event));
+        watched.run(database.url.as_str())
+    });
+    screen.still();
+    let report = outcome?;
+    if screen.is_json() {
+        json::print(&answer(&report, files, database));
+        return Ok(exit_code::OK);
+    }
+    let pending = match options.target {
+        Target::Latest => 0,
+        _ => pending(&migrator, database)?,
+    };
+    screen.done("Finished", finished(&report, files, pending));
+    screen.print(url::redact(&database.url));
+    Ok(exit_code::OK)
+}
+
+/// How many are left after a run to a target.
+fn pending(migrator: &Migrator, database: &Database) -> Result<usize, Error> {
+    let plan = migrator
+        .clone()
+        .target(Target::Latest)
+        .plan(database.url.as_str())?;
+    Ok(plan.steps.len())
+}
+
+fn finished(report: &Report, files: &Files, pending: usize) -> String {
+    let did = match (report.applied.len(), files.set.migrations.is_empty()) {
+        (0, true) => "nothing to do: there are no migrations".into(),
+        (0, false) => "nothing to do".into(),
+        (applied, _) => format!("{applied} applied"),
+    };
+    let left = match (report.applied.len(), pending) {
+        (0, 0) => String::new(),
+        (_, 0) => ", nothing pending".into(),
+        (_, pending) => format!(", {pending} pending"),
+    };
+    let head = head(report, files).map_or_else(String::new, |head| format!(", head {head}"));
+    let seconds = report.elapsed.as_secs_f64();
+    let took = match seconds < 0.1 {
+        true => format!("{seconds:.2} s"),
+        false => format!("{seconds:.1} s"),
+    };
+    format!("{did}{left}{head} ({took})")
+}
+
+/// `V2`: the newest version that is applied.
+fn head(report: &Report, files: &Files) -> Option<String> {
+    if let Some(newest) = &report.newest {
+        return Some(newest.short());
+    }
+    // A run that had nothing to do did not read the history: it is at the head of the set.
+    let versioned = files
+        .set
+        .migrations
+        .iter()
+        .rfind(|m| m.kind != Kind::Repeatable)?;
+    Some(format!("{}{}", versioned.kind.letter(), versioned.version))
+}
+
+fn answer(report: &Report, files: &Files, database: &Database) -> json::Migrated {
+    let steps = report.applied.iter().map(|applied| json::Step {
+        migration: applied.id.to_string(),
+        action: "apply",
+        elapsed_ms: Some(millis(applied.elapsed)),
+    });
+    json::Migrated {
+        database: json::Database::of(database),
+        applied: steps.collect(),
+        head: head(report, files),
+        dry_run: false,
+        elapsed_ms: millis(report.elapsed),
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn dry_run(args: &Args, project: &Project, files: &Files, screen: &Screen) -> Result<u8, Error> {
+    let begun = Instant::now();
+    let database = database::running(project, screen)?;
+    let set = files.encoded();
+    let plan = Migrator::new(&set)
+        .target(args.target)
+        .plan(database.url.as_str())?;
+    if screen.is_json() {
+        let steps = plan.steps.iter().map(|step| json::Step {
+            migration: step.id.to_string(),
+            action: action(step.action),
+            elapsed_ms: None,
+        });
+        json::print(&json::Migrated {
+            database: json::Database::of(&database),
+            applied: steps.collect(),
+            head: plan.newest.as_ref().map(|newest| newest.short()),
+            dry_run: true,
+            elapsed_ms: millis(begun.elapsed()),
+        });
+        return Ok(exit_code::OK);
+    }
+    for step in &plan.steps {
+        screen.print(format_args!("{:<7} {}", action(step.action), step.id));
+    }
+    if !plan.adopt.is_empty() {
+        screen.done(
+            "Would",
+            format_args!("take over {} that refinery applied", plan.adopt.len()),
+        );
+    }
+    let head = plan
+        .newest
+        .as_ref()
+        .map_or_else(String::new, |id| format!(", head {}", id.short()));
+    let would = match plan.steps.len() {
+        0 => "nothing to do".into(),
+        steps => format!(
+            "dry run: {steps} would be applied to {}",
+            database::place(&database.url)
+        ),
+    };
+    screen.done("Finished", format_args!("{would}{head}"));
+    Ok(exit_code::OK)
+}
+
+fn action(action: Action) -> &'static str {
+    match action {
+        Action::Again => "again",
+        Action::Resume => "resume",
+        _ => "apply",
+    }
+}
+
+/// Shows the events of a run.
+struct Watcher<'a> {
+    screen: &'a Screen,
+    place: String,
+    width: usize,
+    seen: Mutex<Seen>,
+}
+
+#[derive(Default)]
+struct Seen {
+    has_begun: bool,
+    /// When waiting was last mentioned: without a live line it is mentioned now and then.
+    waiting: Option<Instant>,
+}
+
+/// How often a wait is mentioned again.
+const AGAIN: Duration = Duration::from_secs(10);
+
+impl<'a> Watcher<'a> {
+    fn new(files: &Files, database: &Database, screen: &'a Screen) -> Watcher<'a> {
+        let names = files
+            .set
+            .migrations
+            .iter()
+            .map(|m| m.to_string().chars().count());
+        Watcher {
+            screen,
+            place: database::place(&database.url),
+            width: names.max().unwrap_or_default().min(50),
+            seen: Mutex::default(),
+        }
+    }
+
+    fn show(&self, event: &Event) {
+        let screen = self.screen;
+        let width = self.width;
+        match event {
+            Event::Applying {
+                migration,
+                number,
+                total,
+            } => {
+                self.begin();
+                screen.live(
+                    "Applying",
+                    format_args!("{migration} ({number} of {total})"),
+                );
+            }
+            Event::StatementDone {
+                migration,
+                number,
+                total,
+            } => {
+                screen.live(
+                    "Applying",
+                    format_args!("{migration}: {number} of {total} statements done"),
+                );
+                screen.detail(
+                    "Done",
+                    format_args!("{migration}: statement {number} of {total}"),
+                );
+            }
+            Event::Applied { migration, elapsed } => {
+                let name = migration.to_string();
+                screen.still();
+                screen.done(
+                    "Applied",
+                    format_args!("{name:<width$} {:>8}", duration(*elapsed)),
+                );
+            }
+            Event::Adopted { count } => {
+                screen.done("Adopted", format_args!("{count} that refinery had applied"));
+            }
+            Event::WaitingForLock { .. } | Event::WaitingForServer { .. } => self.wait(event),
+            Event::Retrying { .. } => screen.odd("Retrying", event),
+            Event::Blocked { .. } => screen.odd("Blocked", event),
+            Event::Reconnecting { .. } => screen.odd("Reconnecting", event),
+            Event::DatabaseAhead { .. } => screen.warning(event),
+            Event::Notice { .. } => screen.odd("Notice", event),
+            other => screen.detail("Note", other),
+        }
+    }
+
+    fn begin(&self) {
+        let mut seen = self
+            .seen
+            .lock()
+            .unwrap_or_else(|poison| poison.into_inner());
+        if !seen.has_begun {
+            seen.has_begun = true;
+            self.screen.done("Migrating", &self.place);
+        }
+    }
+
+    fn wait(&self, event: &Event) {
+        self.screen.live("Waiting", event);
+        let mut seen = self
+            .seen
+            .lock()
+            .unwrap_or_else(|poison| poison.into_inner());
+        if seen.waiting.is_none_or(|last| last.elapsed() >= AGAIN) {
+            seen.waiting = Some(Instant::now());
+            self.screen.odd("Waiting", event);
+        }
+    }
+}

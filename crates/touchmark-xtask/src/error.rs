@@ -1,0 +1,226 @@
+//! What can go wrong in a command, with its exit code and what to do about it.
+
+use std::fmt::Write;
+use std::io;
+use std::path::PathBuf;
+
+use touchmark::Finding;
+use touchmark_core::{Diagnostic, Problems};
+
+use crate::exit_code;
+use crate::json::{Failure, Place};
+
+/// What can go wrong in a command.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    #[error("{}", count(.0))]
+    Files(Problems),
+    #[error(transparent)]
+    Manifest(#[from] touchmark_build::Error),
+    #[error("{message}")]
+    Configuration { message: String, help: String },
+    #[error(transparent)]
+    Engine(#[from] touchmark_engine::Error),
+    #[error(transparent)]
+    Runtime(#[from] touchmark::Error),
+    #[error("the database does not run: {detail}")]
+    NotRunning { detail: String },
+    #[error("failed to {doing}: {cause}")]
+    Server {
+        doing: &'static str,
+        cause: String,
+        code: Option<String>,
+    },
+    #[error("{message}")]
+    Refused { message: String, help: String },
+    #[error("failed to {action} `{}`: {source}", path.display())]
+    Io {
+        action: &'static str,
+        path: PathBuf,
+        source: io::Error,
+    },
+    #[error("failed to {doing}: {source}")]
+    Process { doing: String, source: io::Error },
+}
+
+impl Error {
+    pub(crate) fn exit_code(&self) -> u8 {
+        use touchmark::Error as Runtime;
+        use touchmark_engine::Error as Engine;
+        match self {
+            Error::Files(_) => exit_code::FILES,
+            Error::Manifest(_) | Error::Configuration { .. } => exit_code::USAGE,
+            Error::Engine(Engine::UnknownEngine { .. }) => exit_code::USAGE,
+            Error::Engine(Engine::Io { .. } | Engine::DiskFull { .. }) => exit_code::FAILURE,
+            Error::Engine(_) | Error::NotRunning { .. } => exit_code::DATABASE,
+            Error::Refused { .. } => exit_code::REFUSED,
+            Error::Server { .. } | Error::Io { .. } | Error::Process { .. } => exit_code::FAILURE,
+            Error::Runtime(error) => match error {
+                Runtime::Config(_) | Runtime::Connect { .. } | Runtime::ConnectionLost { .. } => {
+                    exit_code::DATABASE
+                }
+                Runtime::Failed(_) => exit_code::MIGRATION,
+                Runtime::Locked { .. } => exit_code::BUSY,
+                Runtime::Divergent(findings) => {
+                    findings.first().map_or(exit_code::FAILURE, code_of)
+                }
+                Runtime::Unresolved { .. } | Runtime::UnfinishedEdited { .. } => {
+                    exit_code::UNFINISHED
+                }
+                Runtime::TargetUnknown { .. } | Runtime::TargetBehind { .. } => exit_code::USAGE,
+                Runtime::Cancelled { .. } => exit_code::INTERRUPTED,
+                _ => exit_code::FAILURE,
+            },
+        }
+    }
+
+    fn kind(&self) -> &'static str {
+        match (self, self.exit_code()) {
+            (Error::Manifest(_) | Error::Configuration { .. }, _) => "configuration",
+            (_, exit_code::FILES) => "files",
+            (_, exit_code::DATABASE) => "database",
+            (_, exit_code::MIGRATION) => "migration",
+            (_, exit_code::BUSY) => "busy",
+            (_, exit_code::REFUSED) => "refused",
+            (_, exit_code::UNFINISHED) => "unfinished",
+            (_, exit_code::INTERRUPTED) => "interrupted",
+            (_, exit_code::USAGE) => "usage",
+            (Error::Runtime(touchmark::Error::Divergent(_)), _) => "divergent",
+            _ => "failure",
+        }
+    }
+
+    fn help(&self) -> Option<String> {
+        match self {
+            Error::Engine(error) => error.help(),
+            Error::Runtime(error) => error.help(),
+            Error::NotRunning { .. } => {
+                Some("start it with `cargo xtask db-up`, or start and migrate it with `cargo xtask db-migrate`".into())
+            }
+            Error::Configuration { help, .. } | Error::Refused { help, .. } => Some(help.clone()),
+            Error::Server { code, .. } => match code.as_deref() {
+                Some("42501") => Some("it takes a role with CREATEDB that owns the database, or a superuser".into()),
+                Some("55006") => Some("close the other connections to it, and try again".into()),
+                _ => None,
+            },
+            Error::Files(_) | Error::Manifest(_) | Error::Io { .. } | Error::Process { .. } => None,
+        }
+    }
+
+    /// As rustc shows an error; ends with a line end.
+    pub(crate) fn render(&self, coloured: bool) -> String {
+        let problems = match self {
+            Error::Files(problems) => Some(problems),
+            Error::Manifest(touchmark_build::Error::Problems(problems)) => Some(problems),
+            _ => None,
+        };
+        if let Some(problems) = problems {
+            return problems.render(coloured);
+        }
+        let mut out = match self {
+            Error::Runtime(error) => format!("{}\n", error.report()),
+            other => {
+                let mut out = format!("error: {other}\n");
+                if let Some(help) = other.help() {
+                    // Writing to a string can't fail.
+                    let _ = writeln!(out, "help: {help}");
+                }
+                out
+            }
+        };
+        if coloured {
+            out = paint(&out);
+        }
+        out
+    }
+
+    pub(crate) fn json(&self) -> Failure {
+        let mut failure = Failure::new(self.kind(), &self.to_string(), self.exit_code());
+        let error = &mut failure.error;
+        error.help = self.help();
+        match self {
+            Error::Files(problems)
+            | Error::Manifest(touchmark_build::Error::Problems(problems)) => {
+                error.places = problems.diagnostics.iter().map(place).collect();
+            }
+            Error::Server { code, .. } => error.sqlstate = code.clone(),
+            Error::Runtime(touchmark::Error::Connect { code, .. }) => error.sqlstate = code.clone(),
+            Error::Runtime(runtime) => {
+                if let Some(failed) = runtime.failure() {
+                    error.sqlstate = Some(failed.server.code.clone());
+                    error.places.push(Place {
+                        file: failed.file.clone(),
+                        line: failed.place.as_ref().map(|place| place.line),
+                        column: failed.place.as_ref().map(|place| place.column),
+                        severity: "error".into(),
+                        message: failed.server.message.clone(),
+                        help: failed.server.hint.clone(),
+                    });
+                }
+            }
+            _ => {}
+        }
+        failure
+    }
+
+    pub(crate) fn io(action: &'static str, path: impl Into<PathBuf>, source: io::Error) -> Error {
+        let path = path.into();
+        Error::Io {
+            action,
+            path,
+            source,
+        }
+    }
+}
+
+/// The exit code of a finding.
+pub(crate) fn code_of(finding: &Finding) -> u8 {
+    match finding {
+        Finding::Edited { .. } | Finding::Renamed { .. } => exit_code::EDITED,
+        Finding::Missing { .. } => exit_code::MISSING,
+        Finding::OutOfOrder { .. } => exit_code::OUT_OF_ORDER,
+        Finding::Unfinished { .. } => exit_code::UNFINISHED,
+        _ => exit_code::HISTORY,
+    }
+}
+
+pub(crate) fn place(diagnostic: &Diagnostic) -> Place {
+    Place {
+        file: diagnostic.file.clone(),
+        line: diagnostic.place.as_ref().map(|place| place.line),
+        column: diagnostic.place.as_ref().map(|place| place.column),
+        severity: diagnostic.severity.to_string(),
+        message: diagnostic.message.clone(),
+        help: diagnostic.help.clone(),
+    }
+}
+
+fn count(problems: &Problems) -> String {
+    match problems.errors() {
+        1 => "1 error in the migrations".to_owned(),
+        errors => format!("{errors} errors in the migrations"),
+    }
+}
+
+/// Colours the words at the beginning of the lines as rustc does.
+fn paint(text: &str) -> String {
+    let words = [
+        ("error", anstyle::AnsiColor::Red),
+        ("help", anstyle::AnsiColor::Cyan),
+        ("detail", anstyle::AnsiColor::Green),
+        ("hint", anstyle::AnsiColor::Green),
+        ("context", anstyle::AnsiColor::Green),
+    ];
+    let mut out = String::with_capacity(text.len() + 64);
+    for line in text.lines() {
+        let word = words.iter().find_map(|(word, colour)| {
+            let rest = line.strip_prefix(word)?.strip_prefix(':')?;
+            Some((word, rest, colour.on_default().bold()))
+        });
+        let _ = match word {
+            Some((word, rest, style)) => writeln!(out, "{style}{word}{style:#}:{rest}"),
+            None => writeln!(out, "{line}"),
+        };
+    }
+    out
+}

@@ -1,0 +1,53 @@
+//! The exit codes of all commands. They don't change within a major version.
+
+/// Done, or nothing to do.
+pub const OK: u8 = 0;
+/// Anything that has no code of its own.
+pub const FAILURE: u8 = 1;
+/// The command line or the configuration is wrong.
+pub const USAGE: u8 = 2;
+/// The migration files are wrong.
+pub const FILES: u8 = 10;
+/// There is no database to be had: it does not run, does not answer, or refuses the login.
+pub const DATABASE: u8 = 11;
+/// A migration failed.
+pub const MIGRATION: u8 = 12;
+/// Another run held the migration lock for too long.
+pub const BUSY: u8 = 13;
+/// Not confirmed, or refused because of what it would destroy.
+pub const REFUSED: u8 = 14;
+/// An applied migration was edited or renamed.
+pub const EDITED: u8 = 20;
+/// An applied migration was edited in comments or white space only.
+pub const COSMETIC: u8 = 21;
+/// An applied migration has no file.
+pub const MISSING: u8 = 22;
+/// A migration is not applied, and a newer one is.
+pub const OUT_OF_ORDER: u8 = 23;
+/// The history was changed by hand.
+pub const HISTORY: u8 = 24;
+/// A migration without a transaction is unfinished.
+pub const UNFINISHED: u8 = 25;
+/// Migrations are pending (`db-status --check` only).
+pub const PENDING: u8 = 26;
+/// Interrupted by Ctrl-C or SIGTERM.
+pub const INTERRUPTED: u8 = 130;
+
+/// As the help shows them.
+pub(crate) const HELP: &str = "Exit codes:
+   0  done, or nothing to do
+   1  anything that has no code of its own
+   2  the command line or the configuration is wrong
+  10  the migration files are wrong
+  11  no database: not running, not answering, or login refused
+  12  a migration failed
+  13  another run held the migration lock for too long
+  14  not confirmed, or refused because of what it would destroy
+  20  an applied migration was edited or renamed
+  21  an applied migration was edited in comments or white space only
+  22  an applied migration has no file
+  23  a migration is not applied, and a newer one is
+  24  the history was changed by hand
+  25  a migration without a transaction is unfinished
+  26  migrations are pending (`db-status --check` only)
+ 130  interrupted";

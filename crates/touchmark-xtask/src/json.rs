@@ -1,0 +1,243 @@
+//! What the commands print with `--json`: one object each, on standard output.
+//!
+//! Names of fields and of enumerated values stay as they are; new ones may be added. Passwords
+//! in URLs are replaced by `***`. Durations are milliseconds, times are as the server writes
+//! them, and a migration is named as `V2__users` or `R__views`.
+
+use std::io::Write;
+
+use serde::Serialize;
+
+/// Any command that failed.
+#[derive(Debug, Clone, Serialize)]
+pub struct Failure {
+    /// What went wrong.
+    pub error: Problem,
+}
+
+/// What went wrong.
+#[derive(Debug, Clone, Serialize)]
+pub struct Problem {
+    /// `usage`, `configuration`, `files`, `database`, `migration`, `busy`, `divergent`,
+    /// `unfinished`, `refused`, `interrupted` or `failure`.
+    pub kind: &'static str,
+    /// What and why.
+    pub message: String,
+    /// What to do about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub help: Option<String>,
+    /// The exit code of the process.
+    pub exit_code: u8,
+    /// Places in files, where that is what is wrong.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub places: Vec<Place>,
+    /// The SQLSTATE, where the server said it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sqlstate: Option<String>,
+}
+
+/// A place in a file, and what is wrong there.
+#[derive(Debug, Clone, Serialize)]
+pub struct Place {
+    /// Relative to the workspace.
+    pub file: String,
+    /// From 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub line: Option<usize>,
+    /// In characters, from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub column: Option<usize>,
+    /// `error` or `warning`.
+    pub severity: String,
+    /// What is wrong.
+    pub message: String,
+    /// What to do about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub help: Option<String>,
+}
+
+/// A database that was found or started.
+#[derive(Debug, Clone, Serialize)]
+pub struct Database {
+    /// Without the password.
+    pub url: String,
+    /// `url`, `compose`, `local` or `download`.
+    pub engine: touchmark_engine::Kind,
+    /// Why this engine.
+    pub reason: String,
+    /// What was started for it, if anything.
+    pub started: Option<String>,
+}
+
+/// `db-up`.
+#[derive(Debug, Clone, Serialize)]
+pub struct Up {
+    /// The database.
+    pub database: Database,
+}
+
+/// `db-down`.
+#[derive(Debug, Clone, Serialize)]
+pub struct Down {
+    /// Where the database came from.
+    pub engine: touchmark_engine::Kind,
+    /// Whether it ran and was stopped.
+    pub stopped: bool,
+    /// Whether its data was deleted.
+    pub deleted: bool,
+    /// The same for people.
+    pub detail: String,
+}
+
+/// `db-migrate`, and the second half of `db-reset`.
+#[derive(Debug, Clone, Serialize)]
+pub struct Migrated {
+    /// The database.
+    pub database: Database,
+    /// What was applied, or with `--dry-run` would be, in order.
+    pub applied: Vec<Step>,
+    /// The newest version that is applied: `V2`.
+    pub head: Option<String>,
+    /// Whether nothing was done because of `--dry-run`.
+    pub dry_run: bool,
+    /// From connecting to the end.
+    pub elapsed_ms: u64,
+}
+
+/// One migration of a run.
+#[derive(Debug, Clone, Serialize)]
+pub struct Step {
+    /// Which.
+    pub migration: String,
+    /// `apply`, `again` (a repeatable one that has changed) or `resume` (an unfinished one).
+    pub action: &'static str,
+    /// How long it took; none in a dry run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub elapsed_ms: Option<u64>,
+}
+
+/// `db-new`.
+#[derive(Debug, Clone, Serialize)]
+pub struct New {
+    /// The new migration.
+    pub migration: String,
+    /// The files that were written, relative to the workspace.
+    pub files: Vec<String>,
+}
+
+/// `db-status`.
+#[derive(Debug, Clone, Serialize)]
+pub struct Status {
+    /// The directory of the migrations, relative to the workspace.
+    pub directory: String,
+    /// The history table: `public.refinery_schema_history`.
+    pub history: String,
+    /// Where the database is; none when it does not run.
+    pub database: Option<Database>,
+    /// Why there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub not_running: Option<String>,
+    /// The newest version that is applied: `V2`.
+    pub head: Option<String>,
+    /// All that the files have or the database records, in the order of application.
+    pub migrations: Vec<Migration>,
+    /// What is wrong, in the same order.
+    pub findings: Vec<Finding>,
+}
+
+/// One migration in `db-status`.
+#[derive(Debug, Clone, Serialize)]
+pub struct Migration {
+    /// Which.
+    pub migration: String,
+    /// `applied`, `adoptable` (by refinery; the ledger takes it over), `pending`, `out-of-order`,
+    /// `outdated` (a repeatable one that has changed), `unfinished`, `divergent`, `missing`, or
+    /// `unknown` when the database does not run.
+    pub state: &'static str,
+    /// When it was applied.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub applied_at: Option<String>,
+    /// The role that applied it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub role: Option<String>,
+    /// The build that carried it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub build: Option<String>,
+}
+
+/// One thing that is wrong between files and database.
+#[derive(Debug, Clone, Serialize)]
+pub struct Finding {
+    /// `edited`, `cosmetic`, `renamed`, `missing`, `out-of-order`, `unfinished`, `history`.
+    pub kind: &'static str,
+    /// Which migration.
+    pub migration: String,
+    /// The same for people.
+    pub message: String,
+    /// What changed since it was applied, as a unified diff (`db-verify` only).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub diff: Option<String>,
+}
+
+/// `db-verify`.
+#[derive(Debug, Clone, Serialize)]
+pub struct Verified {
+    /// The database.
+    pub database: Database,
+    /// How many applied migrations are as their files.
+    pub verified: usize,
+    /// How many are pending.
+    pub pending: usize,
+    /// What is wrong, the first one first.
+    pub findings: Vec<Finding>,
+}
+
+/// `db-resolve`.
+#[derive(Debug, Clone, Serialize)]
+pub struct Resolved {
+    /// Which migration.
+    pub migration: String,
+    /// How many of its statements are recorded as carried out.
+    pub statements_done: usize,
+    /// How many it has.
+    pub statements: usize,
+    /// Whether it is recorded as applied now.
+    pub finished: bool,
+}
+
+impl Failure {
+    pub(crate) fn new(kind: &'static str, message: &str, exit_code: u8) -> Failure {
+        Failure {
+            error: Problem {
+                kind,
+                message: message.to_owned(),
+                help: None,
+                exit_code,
+                places: Vec::new(),
+                sqlstate: None,
+            },
+        }
+    }
+}
+
+impl Database {
+    pub(crate) fn of(database: &touchmark_engine::Database) -> Database {
+        Database {
+            url: touchmark_engine::url::redact(&database.url),
+            engine: database.engine,
+            reason: database.reason.clone(),
+            started: database
+                .started
+                .as_ref()
+                .map(|started| started.what.clone()),
+        }
+    }
+}
+
+/// Prints one object on standard output.
+pub(crate) fn print(value: &impl Serialize) {
+    // Serializing these structs to a string can't fail: no maps, no foreign types.
+    let text = serde_json::to_string_pretty(value).unwrap_or_default();
+    // A reader that has gone away has seen enough.
+    let _ = writeln!(std::io::stdout(), "{text}");
+}
