@@ -73,9 +73,14 @@ fn run(cli: Cli, dotenv: Result<(), Error>) -> Result<(), Error> {
 
 /// One line for each event on standard error. The runtime's events arrive through `log`.
 fn start_log() {
+    let wanted = std::env::var("RUST_LOG").unwrap_or_default();
     let filter = EnvFilter::builder()
         .with_default_directive(LevelFilter::INFO.into())
-        .from_env_lossy();
+        .parse_lossy(match wanted.trim() {
+            // refinery says over two lines what the runtime's own events say.
+            "" => "info,refinery_core=warn",
+            wanted => wanted,
+        });
     let is_plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     tracing_subscriber::fmt()
         .with_env_filter(filter)

@@ -24,7 +24,9 @@ fn twice() {
         "{log}"
     );
     assert!(log.contains("migrated the schema: 4 applied"), "{log}");
+    // Plain, and one line for each event: all begin with the time.
     assert!(!log.contains('\x1b'), "{log}");
+    assert!(log.lines().all(|line| line.starts_with("20")), "{log}");
 
     let second = run(&["migrate"], &[("DATABASE_URL", &url)]);
     let log = stderr(&second);
