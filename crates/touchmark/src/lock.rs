@@ -44,21 +44,25 @@ impl Keys {
     }
 }
 
-/// The rows of `pg_locks` of a held key.
-fn held(key: i64) -> String {
+/// The condition for the rows of `pg_locks` of a key.
+fn is_key(key: i64) -> String {
     let (high, low) = ((key >> 32) as u32, key as u32);
     format!(
-        "SELECT pid FROM pg_catalog.pg_locks WHERE locktype = 'advisory' AND granted \
-         AND database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()) \
-         AND classid = {high}::oid AND objid = {low}::oid AND objsubid = 1"
+        "locktype = 'advisory' AND granted AND objsubid = 1 AND classid = {high}::oid AND objid = {low}::oid"
     )
 }
 
-/// Whether this session holds a key.
-pub(crate) fn holds(key: i64) -> String {
+/// Whether this session holds all of these keys. Looks at the locks once, which is what costs.
+pub(crate) fn holds(keys: &[i64]) -> String {
+    let any: Vec<_> = keys
+        .iter()
+        .map(|key| format!("({})", is_key(*key)))
+        .collect();
     format!(
-        "EXISTS ({} AND pid = pg_catalog.pg_backend_pid())",
-        held(key)
+        "(SELECT pg_catalog.count(*) = {} FROM pg_catalog.pg_locks \
+         WHERE pid = pg_catalog.pg_backend_pid() AND ({}))",
+        keys.len(),
+        any.join(" OR ")
     )
 }
 
@@ -69,7 +73,11 @@ const ACTIVITY: &str = "SELECT pid, application_name, coalesce(usename, ''), \
 
 /// Who holds the lock of a run.
 fn holder_sql(keys: Keys) -> String {
-    format!("{ACTIVITY} IN ({})", held(keys.run))
+    format!(
+        "{ACTIVITY} IN (SELECT pid FROM pg_catalog.pg_locks WHERE {} AND database = \
+         (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()))",
+        is_key(keys.run)
+    )
 }
 
 /// Who blocks a session.

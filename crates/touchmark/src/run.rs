@@ -347,7 +347,7 @@ fn locked_rows(
 ) -> Result<(Rows, Found), Error> {
     let tables = context.tables;
     let then = match known {
-        true => history::read_sql(tables, &Found::both(), &lock::holds(tables.keys.run)),
+        true => history::read_sql(tables, &Found::both(), &lock::holds(&[tables.keys.run])),
         false => history::exist_sql(tables),
     };
     let wait = context.options.wait;

@@ -332,11 +332,7 @@ pub(crate) fn message(context: &Context, id: &MigrationId, body: Body, rows: &st
     let keys = context.tables.keys;
     // A division by zero stops the message where the transaction or the lock is not the one that
     // the message began with.
-    let check = format!(
-        "SELECT 1 / ({} AND {})::int",
-        holds(keys.transaction),
-        holds(keys.run)
-    );
+    let check = format!("SELECT 1 / {}::int", holds(&[keys.transaction, keys.run]));
     // The text may end in a comment, and needs no semicolon at its end.
     format!(
         "{prefix}{}\n;\n{check};\n{};\nSET {}standard_conforming_strings = on;\n{rows};\nCOMMIT",
@@ -447,7 +443,7 @@ fn lost_transaction(
     server: &DbError,
 ) -> Error {
     let held = session
-        .query(&format!("SELECT {}", holds(context.tables.keys.run)))
+        .query(&format!("SELECT {}", holds(&[context.tables.keys.run])))
         .ok()
         .and_then(|results| Some(results.first()?.first()?.get(0)? == "t"));
     if held == Some(false) && context.scope == Scope::Session {
