@@ -5,6 +5,8 @@ use std::time::Duration;
 use deadpool_postgres::Pool;
 use migrations::MIGRATIONS;
 use tokio::sync::Mutex;
+use tokio::task::JoinHandle;
+use tokio::time::error::Elapsed;
 use tokio::time::{Instant, timeout};
 use tokio_postgres::Config;
 use touchmark::Migrator;
@@ -14,8 +16,11 @@ use crate::repository::{self, cause};
 /// For how long an answer is given again, so that many probes cost one look.
 const KEPT: Duration = Duration::from_secs(1);
 
-/// How long a look may take; a probe waits for a few seconds at most.
-const LOOK: Duration = Duration::from_secs(2);
+/// How long a probe waits for its answer; an orchestrator's own patience is a few seconds.
+const ANSWER: Duration = Duration::from_secs(2);
+
+/// When a look is given up for a new one, as after the server's machine has vanished.
+const GIVE_UP: Duration = Duration::from_secs(30);
 
 /// What was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,7 +51,13 @@ impl Verdict {
 pub struct Readiness {
     pool: Pool,
     migration: Config,
-    last: Mutex<Option<(Instant, Verdict)>>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    last: Option<(Instant, Verdict)>,
+    look: Option<JoinHandle<Result<bool, String>>>,
 }
 
 impl Readiness {
@@ -56,56 +67,65 @@ impl Readiness {
         Readiness {
             pool,
             migration,
-            last: Mutex::new(None),
+            state: Mutex::default(),
         }
     }
 
     /// What is the case now, or was a second ago.
     pub async fn check(&self) -> Verdict {
-        // Held while looking: whoever asks meanwhile gets the same answer, and there is never
-        // more than one connection.
-        let mut last = self.last.lock().await;
-        let before = last.map(|(_, verdict)| verdict);
-        if let Some((at, verdict)) = *last
+        // Held while looking: whoever asks meanwhile gets the same answer.
+        let mut state = self.state.lock().await;
+        let before = state.last.map(|(_, verdict)| verdict);
+        if let Some((at, verdict)) = state.last
             && at.elapsed() < KEPT
         {
             return verdict;
         }
-        let (verdict, detail) = match timeout(LOOK, self.look()).await {
-            Ok(Ok(true)) => (Verdict::Ready, String::new()),
-            Ok(Ok(false)) => (Verdict::OtherSchema, String::new()),
-            Ok(Err(detail)) => (Verdict::Unavailable, format!(": {detail}")),
-            Err(_) => (
-                Verdict::Unavailable,
-                format!(": no answer in {} s", LOOK.as_secs()),
-            ),
+        // A look that takes too long, or whose prober went away, is taken up again by the next
+        // probe, so that a server which hangs meets one connection and not one more each time.
+        let look = state.look.get_or_insert_with(|| {
+            let look = look(self.pool.clone(), self.migration.clone());
+            tokio::spawn(async { timeout(GIVE_UP, look).await.unwrap_or_else(late) })
+        });
+        let outcome = match timeout(ANSWER, look).await {
+            Ok(outcome) => {
+                state.look = None;
+                outcome.unwrap_or_else(|error| Err(error.to_string()))
+            }
+            Err(elapsed) => late(elapsed),
+        };
+        let verdict = match &outcome {
+            Ok(true) => Verdict::Ready,
+            Ok(false) => Verdict::OtherSchema,
+            Err(_) => Verdict::Unavailable,
         };
         if before != Some(verdict) {
+            let detail = outcome.err().map_or_else(String::new, |e| format!(": {e}"));
             match verdict.reason() {
                 Some(reason) => tracing::warn!("not ready: {reason}{detail}"),
                 None => tracing::info!("ready"),
             }
         }
-        *last = Some((Instant::now(), verdict));
+        state.last = Some((Instant::now(), verdict));
         verdict
     }
+}
 
-    async fn look(&self) -> Result<bool, String> {
-        let client = self
-            .pool
-            .get()
-            .await
-            .map_err(|e| repository::Error::from(e).to_string())?;
-        client
-            .simple_query("SELECT 1")
-            .await
-            .map_err(|e| cause(&e))?;
-        drop(client);
-        // A migrator of its own for each look: dropping the future cancels it for good.
-        let migrator = Migrator::new(&MIGRATIONS).wait(Duration::ZERO);
-        migrator
-            .is_current_async(&self.migration)
-            .await
-            .map_err(|e| e.to_string())
-    }
+/// Whether the database answers, and is at this binary's migrations.
+async fn look(pool: Pool, migration: Config) -> Result<bool, String> {
+    let client = pool.get().await;
+    let client = client.map_err(|e| repository::Error::from(e).to_string())?;
+    client
+        .simple_query("SELECT 1")
+        .await
+        .map_err(|e| cause(&e))?;
+    drop(client);
+    // A migrator of its own for each look: one whose future was dropped is cancelled for good.
+    let migrator = Migrator::new(&MIGRATIONS).wait(Duration::ZERO);
+    let current = migrator.is_current_async(&migration).await;
+    current.map_err(|e| e.to_string())
+}
+
+fn late(_: Elapsed) -> Result<bool, String> {
+    Err("no answer in time".into())
 }

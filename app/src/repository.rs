@@ -8,7 +8,8 @@ use deadpool_postgres::{
 use serde::Serialize;
 use serde_json::value::RawValue;
 use time::{OffsetDateTime, PrimitiveDateTime};
-use tokio_postgres::types::{Json, Type};
+use tokio::runtime::Handle;
+use tokio_postgres::types::{Json, ToSql, Type};
 use tokio_postgres::{Config, NoTls, Row};
 use uuid::Uuid;
 
@@ -100,12 +101,11 @@ impl IngestionRequests {
         source_type: &str,
         metadata: Option<&RawValue>,
     ) -> Result<IngestionRequest, Error> {
-        let client = self.client().await?;
         let id = Uuid::now_v7();
         let metadata = metadata.map(Json);
         // The default of `created_at` is in the time zone of the session.
-        let rows = client
-            .query_typed(
+        let rows = self
+            .query(
                 "INSERT INTO ingestion_service.ingestion_requests
                      (ingestion_id, source_type, ingestion_metadata, created_at)
                  VALUES ($1, $2, $3, now() AT TIME ZONE 'UTC')
@@ -128,9 +128,8 @@ impl IngestionRequests {
     /// # Errors
     /// See [`Error`].
     pub async fn find(&self, id: Uuid) -> Result<Option<IngestionRequest>, Error> {
-        let client = self.client().await?;
-        let rows = client
-            .query_typed(
+        let rows = self
+            .query(
                 "SELECT ingestion_id, source_type, ingestion_metadata, status, created_at
                  FROM ingestion_service.ingestion_requests
                  WHERE ingestion_id = $1",
@@ -145,39 +144,74 @@ impl IngestionRequests {
     /// # Errors
     /// See [`Error`].
     pub async fn list(&self, filter: &Filter) -> Result<Vec<IngestionRequest>, Error> {
-        let client = self.client().await?;
         let after = filter.after.unwrap_or(Uuid::nil());
         // Two texts, because the server plans an index for a condition that is always there.
-        let rows =
-            match &filter.status {
-                None => client
-                    .query_typed(
-                        "SELECT ingestion_id, source_type, ingestion_metadata, status, created_at
+        let rows = match &filter.status {
+            None => {
+                self.query(
+                    "SELECT ingestion_id, source_type, ingestion_metadata, status, created_at
                          FROM ingestion_service.ingestion_requests
                          WHERE ingestion_id > $1
                          ORDER BY ingestion_id LIMIT $2",
-                        &[(&after, Type::UUID), (&filter.limit, Type::INT8)],
-                    )
-                    .await?,
-                Some(status) => client
-                    .query_typed(
-                        "SELECT ingestion_id, source_type, ingestion_metadata, status, created_at
+                    &[(&after, Type::UUID), (&filter.limit, Type::INT8)],
+                )
+                .await?
+            }
+            Some(status) => {
+                self.query(
+                    "SELECT ingestion_id, source_type, ingestion_metadata, status, created_at
                          FROM ingestion_service.ingestion_requests
                          WHERE status = $3 AND ingestion_id > $1
                          ORDER BY ingestion_id LIMIT $2",
-                        &[
-                            (&after, Type::UUID),
-                            (&filter.limit, Type::INT8),
-                            (status, Type::VARCHAR),
-                        ],
-                    )
-                    .await?,
-            };
+                    &[
+                        (&after, Type::UUID),
+                        (&filter.limit, Type::INT8),
+                        (status, Type::VARCHAR),
+                    ],
+                )
+                .await?
+            }
+        };
         rows.iter().map(read).collect()
     }
 
-    async fn client(&self) -> Result<Client, Error> {
-        Ok(self.pool.get().await?)
+    async fn query(
+        &self,
+        sql: &str,
+        values: &[(&(dyn ToSql + Sync), Type)],
+    ) -> Result<Vec<Row>, Error> {
+        let guard = Borrowed(Some(self.pool.get().await?));
+        let Some(client) = &guard.0 else {
+            return Err(Error::Unavailable("there is no connection".into()));
+        };
+        let rows = client.query_typed(sql, values).await;
+        guard.give_back();
+        Ok(rows?)
+    }
+}
+
+/// A connection of the pool while its statement runs. A caller that goes away, or whose time is
+/// up, takes the statement with it: left alone it would go on in the server, and hold its place.
+struct Borrowed(Option<Client>);
+
+impl Borrowed {
+    fn give_back(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Borrowed {
+    fn drop(&mut self) {
+        let (Some(client), Ok(runtime)) = (self.0.take(), Handle::try_current()) else {
+            return;
+        };
+        // Out of the pool, so that a late cancellation never meets the statement of another.
+        let client = Client::take(client);
+        runtime.spawn(async move {
+            if let Err(error) = client.cancel_token().cancel_query(NoTls).await {
+                tracing::warn!("failed to cancel an abandoned statement: {}", cause(&error));
+            }
+        });
     }
 }
 

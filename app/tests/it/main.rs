@@ -149,6 +149,10 @@ impl Running {
         });
     }
 
+    fn id(&self) -> u32 {
+        self.process.id()
+    }
+
     fn signal(&self, signal: rustix::process::Signal) {
         let id = i32::try_from(self.process.id()).unwrap();
         let pid = rustix::process::Pid::from_raw(id).unwrap();

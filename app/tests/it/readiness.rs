@@ -4,6 +4,7 @@ use std::fs;
 use std::thread;
 use std::time::Instant;
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 use touchmark::{Migrator, Set};
 
@@ -80,4 +81,26 @@ fn many_probes_open_few_connections() {
         opened <= most,
         "{opened} connections, at most {most} expected"
     );
+}
+
+#[test]
+fn not_while_the_database_hangs() {
+    let server = server(&[]);
+    let service = Service::start(&server.create_database().unwrap().url);
+    assert!(service.is_ready());
+    let threads = || {
+        let tasks = format!("/proc/{}/task", service.process.id());
+        fs::read_dir(tasks).map_or(0, Iterator::count)
+    };
+    let before = threads();
+
+    // The postmaster takes no new connection, and refuses none.
+    let postmaster = i32::try_from(server.pid().unwrap()).unwrap();
+    let postmaster = Pid::from_raw(postmaster).unwrap();
+    kill_process(postmaster, Signal::STOP).unwrap();
+    eventually("it still says that it is ready", || !service.is_ready());
+    assert_eq!(service.get("/readyz").0, 503);
+    kill_process(postmaster, Signal::CONT).unwrap();
+    eventually("it does not say that it is ready", || service.is_ready());
+    eventually("a look left its thread behind", || threads() <= before);
 }

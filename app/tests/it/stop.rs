@@ -9,6 +9,10 @@ use rustix::process::Signal;
 use crate::running::{Service, post};
 use crate::{Running, connect, count, database, eventually, run, stderr};
 
+/// How many statements of this database wait for a lock.
+const WAITING: &str = "SELECT count(*) FROM pg_locks WHERE NOT granted
+     AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
+
 #[test]
 fn a_signal_ends_serving() {
     for signal in [Signal::TERM, Signal::INT] {
@@ -30,9 +34,7 @@ fn an_open_request_is_answered_first() {
         .unwrap();
     let root = service.root.clone();
     let open = thread::spawn(move || post(&root, "/ingestion-requests", r#"{"source_type":"s3"}"#));
-    let waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted
-         AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
-    eventually("the request does not wait", || count(&url, waiting) == 1);
+    eventually("the request does not wait", || count(&url, WAITING) == 1);
     service.process.signal(Signal::TERM);
     service.process.wait_for("answering what is open");
     lock.rollback().unwrap();
@@ -101,4 +103,26 @@ fn an_address_that_is_taken() {
         text.contains("help: something listens there already"),
         "{text}"
     );
+}
+
+#[test]
+fn a_caller_who_goes_away_takes_the_statement_along() {
+    let url = database();
+    let service = Service::start(&url);
+    let mut other = connect(&url);
+    let mut lock = other.transaction().unwrap();
+    lock.batch_execute("LOCK TABLE ingestion_service.ingestion_requests")
+        .unwrap();
+    let mut socket = TcpStream::connect(service.root.strip_prefix("http://").unwrap()).unwrap();
+    let request = "POST /ingestion-requests HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\n\
+                   Content-Length: 20\r\n\r\n{\"source_type\":\"s3\"}";
+    socket.write_all(request.as_bytes()).unwrap();
+    eventually("the request does not wait", || count(&url, WAITING) == 1);
+    drop(socket);
+    eventually("the statement goes on", || count(&url, WAITING) == 0);
+    lock.rollback().unwrap();
+    let rows = "SELECT count(*) FROM ingestion_service.ingestion_requests";
+    assert_eq!(count(&url, rows), 0);
+    let answer = service.post("/ingestion-requests", r#"{"source_type":"s3"}"#);
+    assert_eq!(answer.0, 201);
 }
