@@ -169,10 +169,36 @@ impl Diagnostic {
         out
     }
 
-    fn order(&self) -> (&str, usize, usize) {
+    fn order(&self) -> (Vec<Part<'_>>, usize, usize) {
         let (line, column) = self.place.as_ref().map_or((0, 0), |p| (p.line, p.column));
-        (&self.file, line, column)
+        (parts(&self.file), line, column)
     }
+}
+
+/// A part of a file's name: numbers are put into order as numbers, so that V2 comes before V10.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum Part<'a> {
+    /// How many digits, without leading zeros, and the digits.
+    Number(usize, &'a str),
+    Text(&'a str),
+}
+
+fn parts(file: &str) -> Vec<Part<'_>> {
+    let mut out = Vec::new();
+    let mut rest = file;
+    while let Some(first) = rest.chars().next() {
+        let is_number = first.is_ascii_digit();
+        let end = rest.find(|c: char| c.is_ascii_digit() != is_number);
+        let (part, after) = rest.split_at(end.unwrap_or(rest.len()));
+        let digits = part.trim_start_matches('0');
+        out.push(if is_number {
+            Part::Number(digits.len(), digits)
+        } else {
+            Part::Text(part)
+        });
+        rest = after;
+    }
+    out
 }
 
 impl fmt::Display for Diagnostic {

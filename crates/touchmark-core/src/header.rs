@@ -107,7 +107,7 @@ impl<'a> Line<'a> {
         let body = body.trim();
         let (word, rest) = split_word(body);
         let is_ours = word.eq_ignore_ascii_case("touchmark");
-        let (name, value) = split_name(rest.strip_prefix(':').unwrap_or(rest).trim());
+        let (name, value) = split_name(rest.trim_start_matches([':', '=', ' ', '\t']).trim());
         if is_ours && rest.starts_with(':') {
             return if is_block {
                 Line::Wrong(
@@ -119,7 +119,7 @@ impl<'a> Line<'a> {
             };
         }
         let is_known = NAMES.contains(&name) || nearest(name, NAMES).is_some();
-        if is_ours && is_known && (rest.starts_with(char::is_whitespace) || rest.starts_with('=')) {
+        if is_ours && is_known && rest.starts_with([' ', '\t', '=']) {
             return Line::Wrong(
                 "a directive needs a colon behind `touchmark`".to_owned(),
                 format!("write `-- touchmark: {}`", body_of(name, value)),

@@ -22,7 +22,7 @@ use std::{
 };
 
 use crate::{
-    Database, Down, EnvFile, Error, Kind, Progress, Settings, Started, State,
+    Database, Down, EnvFile, Error, Kind, Progress, Settings, Started, State, lock,
     probe::{Refusal, probe},
     url,
 };
@@ -55,6 +55,14 @@ pub fn up(
     }
     let start = Instant::now();
     docker::engine()?;
+    // Two at once would each make a password, and the volume keeps only one.
+    let _lock = lock::take(
+        &settings.state_dir.join("compose.lock"),
+        settings.wait,
+        &mut || {
+            progress(Progress::Waiting("another process that starts it"));
+        },
+    )?;
     let mut project = Project::open(settings, Compose::find()?)?;
     let service = settings.compose_service.as_str();
     let before = container::find(&project.name, service)?;
@@ -146,6 +154,11 @@ pub fn state(settings: &Settings, reason: &str) -> Result<State, Error> {
 pub fn down(settings: &Settings, volumes: bool) -> Result<Down, Error> {
     let project = project::name(settings, &EnvFile::load(&settings.root)?)?.text;
     let service = settings.compose_service.as_str();
+    let _lock = lock::take(
+        &settings.state_dir.join("compose.lock"),
+        settings.wait,
+        &mut || {},
+    )?;
     let data = if volumes {
         volumes_of_service(settings, &project)?
     } else {
@@ -201,7 +214,7 @@ fn remove_networks(project: &str) -> Result<(), ComposeProblem> {
     Ok(())
 }
 
-/// Prints the container's log.
+/// Prints the container's log to standard output, also what the container wrote to its standard error.
 pub fn logs(settings: &Settings, follow: bool) -> Result<(), Error> {
     let container = existing(settings)?;
     let mut command = Command::new("docker");
@@ -209,6 +222,10 @@ pub fn logs(settings: &Settings, follow: bool) -> Result<(), Error> {
         .arg("logs")
         .args(follow.then_some("--follow"))
         .arg(&container.id);
+    #[cfg(unix)]
+    if let Ok(stdout) = std::os::fd::AsFd::as_fd(&std::io::stdout()).try_clone_to_owned() {
+        command.stderr(stdout);
+    }
     let status = command
         .status()
         .map_err(|error| docker::cannot_start("docker logs", &error))?;

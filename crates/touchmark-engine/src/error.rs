@@ -264,7 +264,7 @@ impl Error {
                 "look at its log with `cargo xtask db-logs`, and try again".to_owned()
             }
             Error::Busy { .. } => "wait for it to finish, and try again".to_owned(),
-            Error::Unsafe { .. } => "remove it if it is not needed, and try again".to_owned(),
+            Error::Unsafe { .. } => "correct its owner or its mode, or remove it, and try again".to_owned(),
             Error::NoAccount => {
                 "type the command as an ordinary user, or make an account: `useradd --system postgres`".to_owned()
             }

@@ -16,7 +16,14 @@ const LONGEST_SOCKET: usize = 103;
 pub(crate) fn cache() -> Result<PathBuf, Error> {
     let account = account::for_server()?;
     if let Some(path) = directory_variable("TOUCHMARK_CACHE") {
-        return made(path);
+        let path = made_open(path)?;
+        return match account::reaches(account.as_ref(), &path) {
+            true => Ok(path),
+            false => Err(Error::Unsafe {
+                path,
+                detail: "the account that runs the server can't enter it".to_owned(),
+            }),
+        };
     }
     let home = env::home_dir().filter(|home| home.is_absolute());
     let usual = match directory_variable("XDG_CACHE_HOME") {
@@ -28,7 +35,7 @@ pub(crate) fn cache() -> Result<PathBuf, Error> {
     match usual.map(|path| path.join("touchmark")) {
         Some(path) if account::reaches(account.as_ref(), &path) => made(path),
         // Root's own cache is closed to the account that has to run the programs.
-        _ => match made(PathBuf::from("/var/cache/touchmark")) {
+        _ => match made_open(PathBuf::from("/var/cache/touchmark")) {
             Ok(path) => Ok(path),
             Err(_) => shared("cache"),
         },
@@ -44,6 +51,29 @@ fn directory_variable(name: &str) -> Option<PathBuf> {
 fn made(path: PathBuf) -> Result<PathBuf, Error> {
     fs::create_dir_all(&path).map_err(|source| Error::io("create", &path, source))?;
     Ok(path)
+}
+
+/// A directory of ours that others may enter, whatever the umask says about new ones.
+fn made_open(path: PathBuf) -> Result<PathBuf, Error> {
+    if path.is_dir() {
+        return Ok(path);
+    }
+    let path = made(path)?;
+    open(&path)?;
+    Ok(path)
+}
+
+/// Lets everybody read and enter a directory that we have just made.
+pub(crate) fn open(path: &Path) -> Result<(), Error> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        fs::set_permissions(path, fs::Permissions::from_mode(0o755))
+            .map_err(|source| Error::io("change the mode of", path, source))?;
+    }
+    #[cfg(not(unix))]
+    let _ = path;
+    Ok(())
 }
 
 /// The directory that holds a checkout's clusters, and whether it is another one than `state_dir`. Creates nothing.
@@ -63,8 +93,12 @@ fn is_plain(path: &Path) -> bool {
 
 /// Makes the directory that [`clusters`] named.
 pub(crate) fn make_clusters(settings: &Settings) -> Result<PathBuf, Error> {
+    if let (path, false) = clusters(settings)? {
+        made(path)?;
+    }
+    // With a strict umask the directory that was just made may be closed too.
     match clusters(settings)? {
-        (path, false) => made(path),
+        (path, false) => Ok(path),
         (_, true) => shared(&mark(&settings.state_dir)),
     }
 }
@@ -117,7 +151,7 @@ pub(crate) fn own_directory(path: &Path) -> Result<(), Error> {
         use std::os::unix::fs::{DirBuilderExt, MetadataExt};
         let made = fs::DirBuilder::new().mode(0o755).create(path);
         match made {
-            Ok(()) => return Ok(()),
+            Ok(()) => return open(path),
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
             Err(source) => return Err(Error::io("create", path, source)),
         }
@@ -183,7 +217,7 @@ pub(crate) fn templates() -> Result<PathBuf, Error> {
     let cache = cache()?.join("templates");
     let account = account::for_server()?;
     match account::reaches(account.as_ref(), &cache) {
-        true => made(cache),
+        true => made_open(cache),
         false => shared("templates"),
     }
 }

@@ -28,7 +28,7 @@ pub(crate) fn read(path: &Path, file: &str) -> Result<Text, Diagnostic> {
         let offset = error.utf8_error().valid_up_to();
         let before = String::from_utf8_lossy(&error.as_bytes()[..offset]).into_owned();
         Diagnostic::error(file, format!("invalid UTF-8 at byte {offset}"))
-            .at(Place::of(&before, offset..offset, "before this"))
+            .at(Place::of(&before, offset..offset, "here"))
             .help("save the file as UTF-8")
     })?;
     normalise(raw, file)
@@ -37,7 +37,7 @@ pub(crate) fn read(path: &Path, file: &str) -> Result<Text, Diagnostic> {
 fn normalise(raw: String, file: &str) -> Result<Text, Diagnostic> {
     if let Some(offset) = raw.find('\0') {
         return Err(Diagnostic::error(file, format!("NUL at byte {offset}"))
-            .at(Place::of(&raw[..offset], offset..offset, "before this"))
+            .at(Place::of(&raw[..offset], offset..offset, "here"))
             .help("delete it; if the file is UTF-16, save it as UTF-8"));
     }
     let had_mark = raw.starts_with(BYTE_ORDER_MARK);

@@ -9,6 +9,7 @@ use squawk_syntax::SourceFile;
 use super::Finding;
 use super::nesting::nesting;
 use super::statement::Head;
+use crate::nearest::nearest;
 
 /// A longer statement is data: only the lexer reads it.
 const LONGEST_PARSED: usize = 1 << 20;
@@ -56,8 +57,6 @@ fn syntax_error(sql: &str, span: Range<usize>) -> Option<Finding> {
         return None;
     }
     let builds_tree = depth <= DEEPEST_TREE && statement.len() <= LONGEST_TREE;
-    let help = "mend it; or, if the server accepts it, add the line `-- touchmark: unparsed` at \
-                the top of the file";
     // A defect of the parser must not look like one of the migration.
     let parsed = catch_unwind(AssertUnwindSafe(|| {
         grammar_error(statement).or_else(|| builds_tree.then(|| tree_error(statement)).flatten())
@@ -78,13 +77,19 @@ fn syntax_error(sql: &str, span: Range<usize>) -> Option<Finding> {
         start += rest.len() - rest.trim_start().len();
         end = start + token_length(&sql[start..span.end]);
     }
+    if range.start == 0 && message.starts_with("expected command") {
+        return Some(unknown_statement(&Head::new(sql, span)));
+    }
     let message = readable(&message);
     Some(Finding::error(
         start..end,
         format!("syntax error: {message}"),
-        help,
+        HELP,
     ))
 }
+
+const HELP: &str = "mend it; or, if the server accepts it, add the line `-- touchmark: unparsed` \
+                    at the top of the file";
 
 type Error = (Range<usize>, String);
 
@@ -118,6 +123,107 @@ fn token_length(text: &str) -> usize {
     super::token::Lexer::new(text)
         .next()
         .map_or(0, |token| token.end)
+}
+
+const FIRST_WORDS: [&str; 37] = [
+    "ALTER",
+    "ANALYZE",
+    "CALL",
+    "CHECKPOINT",
+    "CLUSTER",
+    "COMMENT",
+    "COPY",
+    "CREATE",
+    "DEALLOCATE",
+    "DECLARE",
+    "DELETE",
+    "DISCARD",
+    "DO",
+    "DROP",
+    "EXECUTE",
+    "EXPLAIN",
+    "GRANT",
+    "IMPORT",
+    "INSERT",
+    "LISTEN",
+    "LOAD",
+    "LOCK",
+    "MERGE",
+    "NOTIFY",
+    "PREPARE",
+    "REASSIGN",
+    "REFRESH",
+    "REINDEX",
+    "RESET",
+    "REVOKE",
+    "SECURITY",
+    "SELECT",
+    "SET",
+    "TRUNCATE",
+    "UPDATE",
+    "VACUUM",
+    "WITH",
+];
+
+const OBJECTS: [&str; 31] = [
+    "AGGREGATE",
+    "CAST",
+    "COLLATION",
+    "CONVERSION",
+    "DATABASE",
+    "DOMAIN",
+    "EVENT TRIGGER",
+    "EXTENSION",
+    "FOREIGN TABLE",
+    "FUNCTION",
+    "GROUP",
+    "INDEX",
+    "LANGUAGE",
+    "MATERIALIZED VIEW",
+    "OPERATOR",
+    "POLICY",
+    "PROCEDURE",
+    "PUBLICATION",
+    "ROLE",
+    "RULE",
+    "SCHEMA",
+    "SEQUENCE",
+    "SERVER",
+    "STATISTICS",
+    "SUBSCRIPTION",
+    "TABLE",
+    "TABLESPACE",
+    "TRIGGER",
+    "TYPE",
+    "USER",
+    "VIEW",
+];
+
+/// The parser says the same about every statement that it doesn't know, and says it at its start.
+fn unknown_statement(head: &Head<'_>) -> Finding {
+    let word = |at: usize| head.tokens.get(at).map_or("", |token| token.text(head.sql));
+    let has_object = ["create", "alter", "drop"]
+        .iter()
+        .any(|word| head.is(0, word));
+    let (words, near) = if has_object {
+        let near = nearest(word(1), OBJECTS);
+        (
+            2,
+            near.map(|near| format!("{} {near}", word(0).to_ascii_uppercase())),
+        )
+    } else {
+        (1, nearest(word(0), FIRST_WORDS).map(str::to_owned))
+    };
+    let span = head.span(words);
+    let message = format!(
+        "syntax error: no statement begins with `{}`",
+        &head.sql[span.clone()]
+    );
+    // The right word being there means that something else about the statement is wrong.
+    match near.filter(|near| !near.eq_ignore_ascii_case(&head.sql[span.clone()])) {
+        Some(near) => Finding::error(span, message, format!("did you mean `{near}`?")),
+        None => Finding::error(span, message, HELP),
+    }
 }
 
 /// The parser's message with the tokens that it names as they are written: `R_PAREN` is `)`.

@@ -280,3 +280,71 @@ fn described(command: &Command) -> String {
         .collect::<Vec<_>>()
         .join(" ")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn output(stderr: &str) -> Output {
+        Output {
+            success: false,
+            stdout: String::new(),
+            stderr: stderr.to_owned(),
+        }
+    }
+
+    #[test]
+    fn the_clients_words_become_problems() {
+        let check = |stderr: &str, expected: &str| {
+            assert_eq!(failed("docker ps", &output(stderr)).to_string(), expected);
+        };
+        check(
+            "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?\n",
+            "the Docker engine does not run: Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the \
+             docker daemon running?",
+        );
+        check(
+            "permission denied while trying to connect to the Docker daemon socket at unix:///var/run/docker.sock: Get \
+             \"http://%2Fvar%2Frun%2Fdocker.sock/v1.50/version\": dial unix /var/run/docker.sock: connect: permission denied\n",
+            "this user may not talk to the Docker engine: permission denied while trying to connect to the Docker daemon \
+             socket at unix:///var/run/docker.sock",
+        );
+        check(
+            "Error response from daemon: No such container: x\n",
+            "`docker ps` failed: No such container: x",
+        );
+        check("", "`docker ps` failed: it said nothing");
+    }
+
+    #[test]
+    fn of_progress_and_errors_the_errors_count() {
+        for (stderr, expected) in [
+            (
+                " Container x  Creating\n Container x  Created\nError response from daemon: no luck\n",
+                "no luck",
+            ),
+            (
+                "Recreating x ... \nRecreating x ... error\n\nERROR: for x  no luck\n",
+                "for x  no luck",
+            ),
+            (" Container x  Creating\n", "Container x  Creating"),
+            ("a\nb\n", "a\n  b"),
+        ] {
+            assert_eq!(said(&output(stderr)), expected);
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_command_that_hangs_is_ended() {
+        let mut command = Command::new("sleep");
+        command.arg("60");
+        let problem = run(command, Some(Duration::from_millis(100)), &mut |_| {})
+            .err()
+            .unwrap();
+        assert!(
+            matches!(problem, ComposeProblem::Silent { .. }),
+            "{problem}"
+        );
+    }
+}

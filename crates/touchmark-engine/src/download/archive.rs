@@ -9,7 +9,7 @@ use std::{
 use base64::{Engine, prelude::BASE64_STANDARD};
 use sha2::{Digest, Sha512};
 
-use crate::Error;
+use crate::{Error, places};
 
 /// What PostgreSQL needs lies below this directory of the package.
 const PREFIX: &str = "package/native";
@@ -44,6 +44,7 @@ pub(super) fn unpack(file: &Path, package: &str, tree: &Path) -> Result<(), Erro
         }
     };
     fs::create_dir(tree).map_err(|source| Error::io("create", tree, source))?;
+    places::open(tree)?;
     let opened = File::open(file).map_err(|source| Error::io("read", file, source))?;
     let mut archive = tar::Archive::new(flate2::read::GzDecoder::new(io::BufReader::new(opened)));
     let mut some = false;
@@ -56,10 +57,10 @@ pub(super) fn unpack(file: &Path, package: &str, tree: &Path) -> Result<(), Erro
         let target = inside(tree, inner)
             .ok_or_else(|| broken(format!("`{}` leads out of it", path.display())))?;
         match entry.header().entry_type() {
-            tar::EntryType::Directory => fs::create_dir_all(&target).map_err(from("unpack"))?,
+            tar::EntryType::Directory => directories(tree, inner, &from("unpack"))?,
             tar::EntryType::Regular => {
-                if let Some(parent) = target.parent() {
-                    fs::create_dir_all(parent).map_err(from("unpack"))?;
+                if let Some(parent) = inner.parent() {
+                    directories(tree, parent, &from("unpack"))?;
                 }
                 let mut out = File::create_new(&target).map_err(from("unpack"))?;
                 io::copy(&mut entry, &mut out).map_err(from("unpack"))?;
@@ -79,6 +80,24 @@ pub(super) fn unpack(file: &Path, package: &str, tree: &Path) -> Result<(), Erro
         return Err(broken(format!("there is nothing below `{PREFIX}`")));
     }
     links(tree, &broken)
+}
+
+/// Makes what is missing of `tree/relative`, with what [`inside`] has checked. Everybody may enter.
+fn directories(
+    tree: &Path,
+    relative: &Path,
+    failed: &dyn Fn(io::Error) -> Error,
+) -> Result<(), Error> {
+    let mut path = tree.to_owned();
+    for part in relative.components() {
+        path.push(part);
+        match fs::create_dir(&path) {
+            Ok(()) => places::open(&path)?,
+            Err(_) if path.is_dir() => {}
+            Err(error) => return Err(failed(error)),
+        }
+    }
+    Ok(())
 }
 
 /// Everybody may read, since an unprivileged account may have to run it; nobody else may write.

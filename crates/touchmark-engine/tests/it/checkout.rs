@@ -18,6 +18,20 @@ pub struct Checkout {
     _root: tempfile::TempDir,
 }
 
+pub fn settings(folder: &Path) -> Settings {
+    Settings {
+        root: folder.to_owned(),
+        state_dir: folder.join("target/touchmark"),
+        engine: None,
+        database_url: None,
+        compose_file: folder.join("compose.yaml"),
+        compose_service: "db".to_owned(),
+        pgadmin: false,
+        database: "app".to_owned(),
+        wait: Duration::from_secs(60),
+    }
+}
+
 impl Checkout {
     pub fn new() -> Checkout {
         Checkout::at("")
@@ -31,17 +45,7 @@ impl Checkout {
             .unwrap();
         let folder = root.path().join(name);
         fs::create_dir_all(&folder).unwrap();
-        let settings = Settings {
-            root: folder.clone(),
-            state_dir: folder.join("target/touchmark"),
-            engine: None,
-            database_url: None,
-            compose_file: folder.join("compose.yaml"),
-            compose_service: "db".to_owned(),
-            pgadmin: false,
-            database: "app".to_owned(),
-            wait: Duration::from_secs(60),
-        };
+        let settings = settings(&folder);
         Checkout {
             settings,
             _root: root,

@@ -1,6 +1,12 @@
 //! The life of a private cluster, made by this machine's programs.
 
-use std::{fs, os::unix::fs::PermissionsExt, path::Path, thread};
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::Path,
+    process::{Command, Stdio},
+    thread,
+};
 
 use postgres::{Client, NoTls};
 use touchmark_engine::{EnvFile, Kind, State, choose, down, state};
@@ -213,4 +219,60 @@ fn a_database_with_an_odd_name() {
         .unwrap()
         .get(0);
     assert_eq!(name, checkout.settings.database);
+}
+
+#[test]
+fn the_server_outlives_the_tool_and_its_terminal() {
+    let checkout = Checkout::new();
+    let status = Command::new(std::env::current_exe().unwrap())
+        .args([
+            "--ignored",
+            "--exact",
+            "mishaps::up_in_a_folder_of_the_environment",
+        ])
+        .env("TOUCHMARK_TEST_FOLDER", &checkout.settings.root)
+        .stdout(Stdio::null())
+        .status()
+        .unwrap();
+    assert!(status.success());
+    assert!(matches!(
+        state(&checkout.settings).unwrap(),
+        State::Running(_)
+    ));
+    let pid = checkout.pid();
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let (_, fields) = stat.rsplit_once(") ").unwrap();
+    let session = fields.split(' ').nth(3).unwrap();
+    assert_ne!(
+        session,
+        own_session(),
+        "Ctrl-C in the terminal would stop it"
+    );
+}
+
+fn own_session() -> String {
+    let stat = fs::read_to_string("/proc/self/stat").unwrap();
+    let (_, fields) = stat.rsplit_once(") ").unwrap();
+    fields.split(' ').nth(3).unwrap().to_owned()
+}
+
+/// A strict umask closes every new directory to the account that root's server runs as.
+#[test]
+fn a_strict_umask() {
+    let checkout = Checkout::new();
+    let output = Command::new("sh")
+        .args([
+            "-c",
+            "umask 077 && exec \"$0\" --ignored --exact mishaps::up_in_a_folder_of_the_environment",
+        ])
+        .arg(std::env::current_exe().unwrap())
+        .env("TOUCHMARK_TEST_FOLDER", &checkout.settings.root)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    assert!(matches!(
+        state(&checkout.settings).unwrap(),
+        State::Running(_)
+    ));
+    assert!(down(&checkout.settings, true).unwrap().deleted);
 }

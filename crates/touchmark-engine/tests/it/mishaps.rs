@@ -13,7 +13,7 @@ use std::{
 use postgres::{Client, NoTls};
 use touchmark_engine::{EnvFile, Error, Progress, State, down, state, up};
 
-use crate::checkout::{Checkout, count, is_root, run};
+use crate::checkout::{Checkout, count, is_root, run, settings};
 
 #[test]
 fn a_closed_checkout_gets_its_cluster_elsewhere_and_is_told() {
@@ -245,11 +245,8 @@ fn a_long_path_gets_a_socket_elsewhere() {
 #[test]
 #[ignore = "runs in a process that is killed"]
 fn up_in_a_folder_of_the_environment() {
-    let mut checkout = Checkout::new();
     let folder = PathBuf::from(std::env::var_os("TOUCHMARK_TEST_FOLDER").unwrap());
-    checkout.settings.state_dir = folder.join("target/touchmark");
-    checkout.settings.root = folder;
-    up(&checkout.settings, &mut |_| {}).unwrap();
+    up(&settings(&folder), &mut |_| {}).unwrap();
 }
 
 #[test]

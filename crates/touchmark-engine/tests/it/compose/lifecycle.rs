@@ -5,7 +5,7 @@ use super::{
     project::{ask_sql, run_sql},
     run_test,
 };
-use std::{env, fs, net::TcpListener, process::Command};
+use std::{env, fs, net::TcpListener, process::Command, thread};
 use touchmark_engine::{Kind, State};
 
 #[test]
@@ -320,5 +320,47 @@ fn psql_runs_without_the_password_among_its_arguments() {
         "it works\n",
         "{}",
         String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+#[test]
+fn two_at_once_start_one() {
+    if !docker() {
+        return;
+    }
+    let checkout = Checkout::new(own_file());
+    let up = || touchmark_engine::up(&checkout.settings, &mut |_| {}).unwrap();
+    let (one, two) = thread::scope(|scope| {
+        let (one, two) = (scope.spawn(up), scope.spawn(up));
+        (one.join().unwrap(), two.join().unwrap())
+    });
+    assert_eq!(one.url, two.url);
+    assert!(
+        one.started.is_some() != two.started.is_some(),
+        "{one:?} {two:?}"
+    );
+    assert_eq!(checkout.container("postgres").lines().count(), 1);
+}
+
+/// What `logs` prints, for the test below.
+#[test]
+#[ignore = "run by another test, which reads its standard output"]
+fn log_of_the_folder() {
+    let mut checkout = Checkout::new(own_file());
+    checkout.up();
+    touchmark_engine::logs(&checkout.settings, false).unwrap();
+}
+
+#[test]
+fn the_whole_log_goes_to_standard_output() {
+    if !docker() {
+        return;
+    }
+    let output = run_test("compose::lifecycle::log_of_the_folder", |_| {});
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(text.contains("PostgreSQL init process complete"), "{text}");
+    assert!(
+        text.contains("database system is ready to accept connections"),
+        "{text}"
     );
 }
