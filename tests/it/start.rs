@@ -181,3 +181,26 @@ fn it_is_safe_inside_an_async_runtime() {
         );
     });
 }
+
+#[test]
+fn a_dropped_future_stops_its_run_and_not_the_next() {
+    let db = database();
+    let set: &'static [u8] = encoded(&[("V1__slow.sql", "SELECT pg_sleep(2);")]).leak();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let migrator = Migrator::new(&Set::from_bytes(set));
+        let limit = Duration::from_millis(500);
+        assert!(
+            tokio::time::timeout(limit, migrator.run_async(&db.url))
+                .await
+                .is_err()
+        );
+        let report = migrator.run_async(&db.url).await.unwrap();
+        assert_eq!(names(&report), ["V1__slow"]);
+        let status = migrator.status_async(&db.url).await.unwrap();
+        assert_eq!(status.rows.ledger.len(), 1);
+    });
+}

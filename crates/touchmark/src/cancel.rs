@@ -1,8 +1,10 @@
 //! Stopping a run from outside: a signal handler, a shutdown.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
+use futures_util::future::select;
 use tokio::sync::Notify;
 
 /// Stops a run. Clones stop the same run.
@@ -14,6 +16,7 @@ use tokio::sync::Notify;
 #[derive(Clone, Default, Debug)]
 pub struct Canceller {
     inner: Arc<Inner>,
+    parent: Option<Arc<Inner>>,
 }
 
 #[derive(Default, Debug)]
@@ -46,6 +49,14 @@ impl Canceller {
         self.inner.notify.notify_waiters();
     }
 
+    /// A canceller of its own for one run, which this one stops too.
+    pub(crate) fn child(&self) -> Canceller {
+        Canceller {
+            inner: Arc::default(),
+            parent: Some(self.inner.clone()),
+        }
+    }
+
     /// Whether somebody asked.
     pub fn is_cancelled(&self) -> bool {
         self.reached(CancelAt::First)
@@ -56,20 +67,24 @@ impl Canceller {
             CancelAt::First => 1,
             CancelAt::Second => 2,
         };
-        self.inner.level.load(Ordering::SeqCst) >= needed
+        let both = [Some(&self.inner), self.parent.as_ref()];
+        let mut both = both.into_iter().flatten();
+        both.any(|inner| inner.level.load(Ordering::SeqCst) >= needed)
     }
 
     /// Returns when somebody has asked often enough.
     pub(crate) async fn cancelled(&self, at: CancelAt) {
         loop {
-            let notified = self.inner.notify.notified();
-            tokio::pin!(notified);
+            let mut own = pin!(self.inner.notify.notified());
+            let parent = self.parent.as_ref().unwrap_or(&self.inner);
+            let mut parent = pin!(parent.notify.notified());
             // Registers before the level is read, so that no call is missed in between.
-            notified.as_mut().enable();
+            own.as_mut().enable();
+            parent.as_mut().enable();
             if self.reached(at) {
                 return;
             }
-            notified.await;
+            select(own, parent).await;
         }
     }
 }

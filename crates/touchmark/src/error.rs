@@ -39,7 +39,7 @@ pub enum Error {
         /// How long.
         waited: Duration,
         /// Who holds the lock, where the server tells.
-        holder: Option<Activity>,
+        holder: Option<Box<Activity>>,
     },
     /// What was applied is not what the set has.
     #[error("the applied migrations and this set contradict each other: {}", first(.0))]
@@ -338,7 +338,7 @@ fn others(unfinished: &[MigrationId]) -> String {
     }
 }
 
-struct HolderOf<'a>(&'a Option<Activity>);
+struct HolderOf<'a>(&'a Option<Box<Activity>>);
 
 impl fmt::Display for HolderOf<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

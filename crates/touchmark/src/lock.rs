@@ -166,7 +166,10 @@ pub(crate) fn acquire(
         let waited = begun.elapsed();
         let holder = holder(session, keys);
         if waited >= wait {
-            return Err(Error::Locked { waited, holder });
+            return Err(Error::Locked {
+                waited,
+                holder: holder.map(Box::new),
+            });
         }
         events.emit(Event::WaitingForLock { holder, waited });
         session.pause(backoff.next().min(wait - waited))?;

@@ -298,36 +298,40 @@ impl Migrator<'static> {
             .await
     }
 
+    /// As [`status`](Migrator::status), without blocking the async runtime.
+    ///
+    /// # Errors
+    /// As [`status`](Migrator::status).
+    pub async fn status_async(&self, database: impl ToConfig) -> Result<Status, Error> {
+        let config = self.config(database)?;
+        self.detached(move |migrator| migrator.status(&config))
+            .await
+    }
+
     async fn detached<T: Send + 'static>(
         &self,
         work: impl FnOnce(Migrator<'static>) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
-        let migrator = self.clone();
-        let guard = CancelOnDrop(Some(self.options.canceller.clone()));
+        let mut migrator = self.clone();
+        migrator.options.canceller = self.options.canceller.child();
+        // The run ends with the future, and the next one of this migrator is its own.
+        let _guard = CancelOnDrop(migrator.options.canceller.clone());
         let (sender, receiver) = tokio::sync::oneshot::channel();
         std::thread::Builder::new()
             .name("touchmark".into())
             .spawn(move || sender.send(work(migrator)).is_ok())
             .map_err(Error::Start)?;
-        let outcome = receiver.await;
-        guard.finished();
         // The sender is dropped unsent only when the thread has panicked.
-        outcome.unwrap_or_else(|_| Err(Error::Start(std::io::Error::other("the run panicked"))))
+        receiver
+            .await
+            .unwrap_or_else(|_| Err(Error::Start(std::io::Error::other("the run panicked"))))
     }
 }
 
-struct CancelOnDrop(Option<Canceller>);
-
-impl CancelOnDrop {
-    fn finished(mut self) {
-        self.0 = None;
-    }
-}
+struct CancelOnDrop(Canceller);
 
 impl Drop for CancelOnDrop {
     fn drop(&mut self) {
-        if let Some(canceller) = &self.0 {
-            canceller.cancel();
-        }
+        self.0.cancel();
     }
 }
