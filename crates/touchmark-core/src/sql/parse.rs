@@ -59,7 +59,11 @@ fn syntax_error(sql: &str, span: Range<usize>) -> Option<Finding> {
     let builds_tree = depth <= DEEPEST_TREE && statement.len() <= LONGEST_TREE;
     // A defect of the parser must not look like one of the migration.
     let parsed = catch_unwind(AssertUnwindSafe(|| {
-        grammar_error(statement).or_else(|| builds_tree.then(|| tree_error(statement)).flatten())
+        if builds_tree {
+            tree_error(statement)
+        } else {
+            grammar_error(statement)
+        }
     }));
     let (range, message) = match parsed {
         Ok(error) => error?,
@@ -110,7 +114,8 @@ fn grammar_error(statement: &str) -> Option<Error> {
     errors.into_iter().min_by_key(|(range, _)| range.start)
 }
 
-/// What the grammar lets pass and the server doesn't, and errors in the bodies of functions.
+/// What the grammar refuses, what it lets pass and the server doesn't, and errors in the bodies of
+/// SQL functions.
 fn tree_error(statement: &str) -> Option<Error> {
     let errors = SourceFile::parse(statement).errors();
     let error = errors.first()?;
