@@ -13,5 +13,6 @@ mod interrupts;
 mod no_transaction;
 mod round_trips;
 mod session_state;
+mod splitting;
 mod start;
 mod topology;
