@@ -241,12 +241,16 @@ fn a_long_path_gets_a_socket_elsewhere() {
     assert!(!Path::new(&directory).exists());
 }
 
-/// Not a test of its own: [`killed_in_the_middle_of_initdb`] runs it in a process that it kills.
+/// Not a test of its own: others run it in a process with another environment, or one that they kill.
 #[test]
-#[ignore = "runs in a process that is killed"]
+#[ignore = "run by other tests with another environment"]
 fn up_in_a_folder_of_the_environment() {
     let folder = PathBuf::from(std::env::var_os("TOUCHMARK_TEST_FOLDER").unwrap());
-    up(&settings(&folder), &mut |_| {}).unwrap();
+    let mut settings = settings(&folder);
+    settings.engine = std::env::var("TOUCHMARK_TEST_ENGINE")
+        .ok()
+        .map(|name| name.parse().unwrap());
+    up(&settings, &mut |_| {}).unwrap();
 }
 
 #[test]
@@ -360,4 +364,40 @@ fn what_another_account_made_is_not_damaged() {
         text.contains("PermissionDenied") && !text.contains("Damaged"),
         "{text}"
     );
+}
+
+#[test]
+fn a_download_without_npm() {
+    let checkout = Checkout::new();
+    let (bin, cache) = (
+        checkout.settings.root.join("bin"),
+        checkout.settings.root.join("cache"),
+    );
+    fs::create_dir(&bin).unwrap();
+    let path = std::env::var_os("PATH").unwrap();
+    let id = std::env::split_paths(&path)
+        .map(|d| d.join("id"))
+        .find(|file| file.exists());
+    std::os::unix::fs::symlink(id.unwrap(), bin.join("id")).unwrap();
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args([
+            "--ignored",
+            "--exact",
+            "mishaps::up_in_a_folder_of_the_environment",
+            "--nocapture",
+        ])
+        .env("TOUCHMARK_TEST_FOLDER", &checkout.settings.root)
+        .env("TOUCHMARK_TEST_ENGINE", "download")
+        .env("TOUCHMARK_CACHE", &cache)
+        .env("PATH", &bin)
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(text.contains("NpmMissing"), "{text}");
+    let left: Vec<_> = fs::read_dir(&cache)
+        .unwrap()
+        .flatten()
+        .map(|e| e.file_name())
+        .collect();
+    assert_eq!(left, ["lock"]);
 }
