@@ -4,12 +4,15 @@
 //! those of the container, whoever wrote its compose file. Both generations of Compose label their containers alike, so
 //! only reading the file and starting need Compose at all.
 
+mod config;
 mod container;
 mod docker;
 mod file;
 mod port;
 mod problem;
 mod project;
+mod project_name;
+mod start;
 
 pub use problem::ComposeProblem;
 
@@ -17,25 +20,21 @@ use std::{
     fs,
     io::IsTerminal,
     process::{Command, Stdio},
-    thread,
     time::{Duration, Instant},
 };
 
 use crate::{
-    Database, Down, EnvFile, Error, Kind, Progress, Settings, Started, State, lock,
-    probe::{Refusal, probe},
+    Database, Down, EnvFile, Error, Kind, Progress, Settings, Started, State, lock, probe::probe,
     url,
 };
 use container::{Container, Phase};
 use docker::{Compose, docker, docker_output};
 use file::ComposeFile;
 use project::{PGADMIN, Project};
+use start::{log_in, start_services, wait};
 
 /// How long one attempt to log in may take.
 const LOGIN: Duration = Duration::from_secs(5);
-
-/// How often a start is tried again because a port was taken in between.
-const ATTEMPTS: usize = 3;
 
 /// Whether an engine and a compose program answer: `Ok("docker compose 2.24")`, or why not.
 pub fn answers() -> Result<String, ComposeProblem> {
@@ -104,7 +103,7 @@ pub fn up(
 
 /// Looks at the service's container.
 pub fn state(settings: &Settings, reason: &str) -> Result<State, Error> {
-    let project = project::name(settings, &EnvFile::load(&settings.root)?)?.text;
+    let project = project_name::name(settings, &EnvFile::load(&settings.root)?)?.text;
     let service = &settings.compose_service;
     let engine = Kind::Compose;
     let Some(container) = container::find(&project, service)? else {
@@ -152,7 +151,7 @@ pub fn state(settings: &Settings, reason: &str) -> Result<State, Error> {
 /// Stops and removes the containers of the database and of pgAdmin, and with `volumes` the database's volumes, as far as
 /// they belong to this project. Other services of the project are left alone.
 pub fn down(settings: &Settings, volumes: bool) -> Result<Down, Error> {
-    let project = project::name(settings, &EnvFile::load(&settings.root)?)?.text;
+    let project = project_name::name(settings, &EnvFile::load(&settings.root)?)?.text;
     let service = settings.compose_service.as_str();
     let _lock = lock::take(
         &settings.state_dir.join("compose.lock"),
@@ -263,33 +262,12 @@ pub fn psql(settings: &Settings, database: &Database) -> Result<Command, Error> 
     Ok(command)
 }
 
-fn database(url: String, reason: &str, started: Option<Started>) -> Database {
-    Database {
-        url,
-        engine: Kind::Compose,
-        reason: reason.to_owned(),
-        started,
-    }
-}
-
-fn gone(service: &str) -> ComposeProblem {
-    ComposeProblem::NoContainer {
-        service: service.to_owned(),
-    }
-}
-
-fn existing(settings: &Settings) -> Result<Container, Error> {
-    let project = project::name(settings, &EnvFile::load(&settings.root)?)?.text;
-    let service = &settings.compose_service;
-    container::find(&project, service)?.ok_or_else(|| gone(service).into())
-}
-
 /// The URL, if the container that we started is ready and nothing has changed since. Compose is not asked at all then.
 fn unchanged(settings: &Settings) -> Option<String> {
     let stamp = fs::read_to_string(project::stamp_path(settings)).ok()?;
     let file = ComposeFile::read(&settings.compose_file).ok()?;
     let env_file = EnvFile::load(&settings.root).ok()?;
-    let project = project::name(settings, &env_file).ok()?.text;
+    let project = project_name::name(settings, &env_file).ok()?.text;
     let service = settings.compose_service.as_str();
     let container = container::find(&project, service).ok()??;
     let same = Project::stamp(settings, &file, &env_file, &container.id)? == stamp;
@@ -312,200 +290,25 @@ fn unchanged(settings: &Settings) -> Option<String> {
     probe(&url, LOGIN).ok().map(|()| url)
 }
 
-/// `up --detach`, again with another port where one was taken that is ours to change.
-fn start_services(
-    project: &mut Project<'_>,
-    config: &project::Config,
-    services: &[&str],
-    progress: &mut dyn FnMut(Progress<'_>),
-) -> Result<(), Error> {
-    for attempt in 1.. {
-        let mut command = project.command();
-        command
-            .args(["up", "--detach", "--quiet-pull"])
-            .args(services);
-        let output = docker::run(command, None, &mut |line| {
-            if line.contains("Pulling") {
-                let images: Vec<String> = services
-                    .iter()
-                    .filter_map(|service| config.image(service))
-                    .collect();
-                progress(Progress::Waiting(&format!("pulling {}", images.join(", "))));
-            }
-        })?;
-        if output.success {
-            return Ok(());
-        }
-        if let Some(port) = taken_port(&output.stderr) {
-            if attempt < ATTEMPTS && project.leave_port(port, progress)? {
-                project.save()?;
-                continue;
-            }
-            let (owner, asked) = (port::owner(port), project.asked_for_port(port));
-            return Err(ComposeProblem::PortTaken { port, owner, asked }.into());
-        }
-        for image in services.iter().filter_map(|service| config.image(service)) {
-            if !docker_output(&["image", "inspect", "--format", "{{.Id}}", &image])?.success {
-                return Err(ComposeProblem::NoImage {
-                    image,
-                    detail: docker::said(&output),
-                }
-                .into());
-            }
-        }
-        return Err(docker::failed(&format!("{} up", project.compose.name()), &output).into());
-    }
-    Ok(())
-}
-
-/// The port in an engine's complaint that it is taken.
-fn taken_port(text: &str) -> Option<u16> {
-    const COMPLAINTS: [&str; 3] = [
-        "address already in use",
-        "port is already allocated",
-        "ports are not available",
-    ];
-    let line = text
-        .lines()
-        .find(|line| COMPLAINTS.iter().any(|complaint| line.contains(complaint)))?;
-    line.split_whitespace()
-        .filter_map(|word| word.trim_end_matches([':', ',']).rsplit_once(':'))
-        .filter(|(host, _)| host.ends_with(|c: char| c.is_ascii_digit() || c == ']' || c == ':'))
-        .find_map(|(_, port)| port.parse().ok().filter(|port| *port != 0))
-}
-
-/// Waits until the service's container is ready.
-fn wait(
-    project: &Project<'_>,
-    service: &str,
-    start: Instant,
-    progress: &mut dyn FnMut(Progress<'_>),
-) -> Result<Container, Error> {
-    let mut refused = None;
-    let mut said = false;
-    loop {
-        let container = container::find(&project.name, service)?.ok_or_else(|| gone(service))?;
-        match container.phase() {
-            Phase::Ready => return Ok(container),
-            Phase::Exited => {
-                let code = container.state.exit_code;
-                return Err(ComposeProblem::Exited {
-                    service: service.to_owned(),
-                    code,
-                    log: container.log(),
-                }
-                .into());
-            }
-            Phase::Unhealthy => {
-                if service != PGADMIN {
-                    other_login(project, &container)?;
-                }
-                let (check, log) = (container.check(), container.log());
-                return Err(ComposeProblem::Unhealthy {
-                    service: service.to_owned(),
-                    check,
-                    log,
-                }
-                .into());
-            }
-            Phase::Starting | Phase::Idle => {}
-        }
-        let waited = start.elapsed();
-        if waited > project.settings.wait {
-            let (state, log) = (container.check(), container.log());
-            return Err(ComposeProblem::NotReady {
-                service: service.to_owned(),
-                waited,
-                state,
-                log,
-            }
-            .into());
-        }
-        // A check that never passes may have this reason, and then there is no need to wait for its verdict. Twice,
-        // because a role may still be on its way.
-        if service != PGADMIN && waited > Duration::from_secs(4) {
-            match refused {
-                None => refused = other_login(project, &container).is_err().then(Instant::now),
-                Some(first) if first.elapsed() > Duration::from_secs(3) => {
-                    other_login(project, &container)?;
-                    refused = None;
-                }
-                Some(_) => {}
-            }
-        }
-        if !said {
-            progress(Progress::Waiting(&format!("`{service}` to be healthy")));
-            said = true;
-        }
-        thread::sleep(Duration::from_millis(200));
+fn database(url: String, reason: &str, started: Option<Started>) -> Database {
+    Database {
+        url,
+        engine: Kind::Compose,
+        reason: reason.to_owned(),
+        started,
     }
 }
 
-/// Logs in until it works. Behind a health check it works at once; without one this is the only proof.
-fn log_in(
-    project: &Project<'_>,
-    mut container: Container,
-    start: Instant,
-    progress: &mut dyn FnMut(Progress<'_>),
-) -> Result<String, Error> {
-    let service = project.settings.compose_service.as_str();
-    let mut said = false;
-    loop {
-        let state = match container.url() {
-            Ok(None) => {
-                return Err(ComposeProblem::NoPort {
-                    service: service.to_owned(),
-                }
-                .into());
-            }
-            // It may be ending just now, and then the reason is more than that nobody answers.
-            Err(problem) => problem.to_string(),
-            Ok(Some(url)) => match probe(&url, LOGIN) {
-                Ok(()) => return Ok(url),
-                Err(error) => {
-                    other_login(project, &container)?;
-                    error.to_string()
-                }
-            },
-        };
-        if start.elapsed() > project.settings.wait {
-            let (waited, log) = (start.elapsed(), container.log());
-            return Err(ComposeProblem::NotReady {
-                service: service.to_owned(),
-                waited,
-                state,
-                log,
-            }
-            .into());
-        }
-        if !said {
-            progress(Progress::Waiting(&format!("`{service}` to accept a login")));
-            said = true;
-        }
-        thread::sleep(Duration::from_millis(200));
-        container = wait(project, service, start, progress)?;
+fn gone(service: &str) -> ComposeProblem {
+    ComposeProblem::NoContainer {
+        service: service.to_owned(),
     }
 }
 
-/// An error if the server runs on data that was made with another login.
-fn other_login(project: &Project<'_>, container: &Container) -> Result<(), Error> {
-    let Some(url) = container.url()? else {
-        return Ok(());
-    };
-    match probe(&url, LOGIN) {
-        Err(Error::Connect {
-            refusal: Refusal::Password { .. } | Refusal::Role | Refusal::Database,
-            detail,
-            ..
-        }) => Err(ComposeProblem::OtherLogin {
-            service: project.settings.compose_service.clone(),
-            detail,
-            volume: container.volume().map(str::to_owned),
-            variable: project.password_variable(),
-        }
-        .into()),
-        _ => Ok(()),
-    }
+fn existing(settings: &Settings) -> Result<Container, Error> {
+    let project = project_name::name(settings, &EnvFile::load(&settings.root)?)?.text;
+    let service = &settings.compose_service;
+    container::find(&project, service)?.ok_or_else(|| gone(service).into())
 }
 
 fn pgadmin_note(project: &Project<'_>, container: &Container) -> String {
@@ -558,38 +361,4 @@ fn volumes_of_service(settings: &Settings, project: &str) -> Result<Vec<String>,
         }
     }
     Ok(found)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_port_is_found_in_every_complaint() {
-        for (text, port) in [
-            (
-                "x: Error starting userland proxy: listen tcp4 127.0.0.1:54399: bind: address already in use",
-                Some(54399),
-            ),
-            (
-                "driver failed on endpoint a (b): Bind for 127.0.0.1:5433 failed: port is already allocated",
-                Some(5433),
-            ),
-            (
-                "Bind for 0.0.0.0:5433 failed: port is already allocated",
-                Some(5433),
-            ),
-            (
-                "failed to bind host port for [::1]:5434:172.18.0.2:5432/tcp: address already in use",
-                None,
-            ),
-            (
-                "ports are not available: exposing port TCP 127.0.0.1:5435 -> 127.0.0.1:0: listen tcp 127.0.0.1:5435: bind: address already in use",
-                Some(5435),
-            ),
-            ("no such thing: 127.0.0.1:5436", None),
-        ] {
-            assert_eq!(taken_port(text), port, "{text}");
-        }
-    }
 }

@@ -1,24 +1,19 @@
-//! One checkout's compose project: its name, its variables, and the commands run on it.
+//! One checkout's compose project: its variables, its ports, and the commands run on it.
 
-use std::{
-    collections::BTreeMap,
-    env, fs,
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::{collections::BTreeMap, env, fs, path::PathBuf, process::Command};
 
 use sha2::{Digest, Sha256};
 
 use super::{
     ComposeProblem,
+    config::{Config, invalid},
     container::{self, Container, Phase},
-    docker::{self, Compose, Output, docker},
-    file::{self, ComposeFile, Variable},
+    docker::{self, Compose},
+    file::{ComposeFile, Variable},
     port,
+    project_name::{PROJECT_NAME, hex, name},
 };
 use crate::{EnvFile, Error, Progress, Settings, initdb::new_password};
-
-const PROJECT_NAME: &str = "COMPOSE_PROJECT_NAME";
 
 /// The service and the profile of pgAdmin.
 pub const PGADMIN: &str = "pgadmin";
@@ -32,11 +27,6 @@ pub struct Project<'a> {
     changed: bool,
     /// What the child processes get beside our own environment.
     values: BTreeMap<String, String>,
-}
-
-/// What Compose makes of the file.
-pub struct Config {
-    text: String,
 }
 
 impl<'a> Project<'a> {
@@ -366,216 +356,6 @@ pub fn stamp_path(settings: &Settings) -> PathBuf {
     settings.state_dir.join("compose.stamp")
 }
 
-impl Config {
-    /// The names of the services.
-    pub fn services(&self) -> Vec<String> {
-        let mut inside = false;
-        let mut names = Vec::new();
-        for line in self.text.lines() {
-            if line.trim().is_empty() {
-                continue;
-            }
-            if !line.starts_with(' ') {
-                inside = line.trim_end() == "services:";
-            } else if inside
-                && let Some(rest) = line.strip_prefix("  ")
-                && !rest.starts_with([' ', '-'])
-                && let Some((name, _)) = rest.split_once(':')
-            {
-                names.push(name.trim_matches(['"', '\'']).to_owned());
-            }
-        }
-        names
-    }
-
-    /// The image of a service, if it is not built.
-    pub fn image(&self, service: &str) -> Option<String> {
-        let line = self
-            .block(service)
-            .find_map(|line| line.trim().strip_prefix("image: "))?;
-        Some(line.trim().trim_matches(['"', '\'']).to_owned())
-    }
-
-    /// The named volumes of a service, by their names in the file.
-    pub fn volumes(&self, service: &str) -> Vec<String> {
-        file::block(self.block(service), "volumes")
-            .filter_map(|line| {
-                let line = line.trim().trim_start_matches("- ");
-                match line.strip_prefix("source: ") {
-                    Some(source) => Some(source),
-                    None => line.split_once(":/").map(|(source, _)| source),
-                }
-            })
-            .map(|source| source.trim_matches(['"', '\'']).to_owned())
-            .filter(|source| !source.contains('/'))
-            .collect()
-    }
-
-    fn block(&self, service: &str) -> impl Iterator<Item = &str> {
-        file::block(self.text.lines(), service)
-    }
-}
-
-/// The project's name, and whether `.env` should learn it.
-pub struct Name {
-    pub text: String,
-    to_write: bool,
-}
-
-/// The name that is configured, or that containers of this checkout have already, or one made of the checkout's
-/// folder and the hash of its path: two checkouts never share a volume.
-pub fn name(settings: &Settings, env_file: &EnvFile) -> Result<Name, Error> {
-    if let Ok(text) = env::var(PROJECT_NAME)
-        && !text.is_empty()
-    {
-        return Ok(Name {
-            text,
-            to_write: false,
-        });
-    }
-    let root = fs::canonicalize(&settings.root).unwrap_or_else(|_| settings.root.clone());
-    let own = own_name(&root);
-    if let Some(text) = env_file.get(PROJECT_NAME).filter(|text| !text.is_empty()) {
-        let copied = text != own
-            && looks_derived(&text)
-            && belongs_to_another(&text, &settings.compose_file)?;
-        return Ok(if copied {
-            Name {
-                text: own,
-                to_write: true,
-            }
-        } else {
-            Name {
-                text,
-                to_write: false,
-            }
-        });
-    }
-    let folder = settings.compose_file.parent().unwrap_or(&settings.root);
-    let known = docker(&[
-        "ps",
-        "--all",
-        "--filter",
-        &format!(
-            "label=com.docker.compose.project.working_dir={}",
-            folder.display()
-        ),
-        "--filter",
-        &format!(
-            "label=com.docker.compose.service={}",
-            settings.compose_service
-        ),
-        "--format",
-        "{{.Label \"com.docker.compose.project\"}}",
-    ])?;
-    Ok(match known.lines().next() {
-        Some(known) if !known.is_empty() => Name {
-            to_write: known == own,
-            text: known.to_owned(),
-        },
-        _ => Name {
-            text: own,
-            to_write: true,
-        },
-    })
-}
-
-/// Whether containers of the project were made by a checkout in another folder that still exists: then our `.env` is a
-/// copy of theirs.
-fn belongs_to_another(project: &str, compose_file: &Path) -> Result<bool, ComposeProblem> {
-    let folders = docker(&[
-        "ps",
-        "--all",
-        "--filter",
-        &format!("label=com.docker.compose.project={project}"),
-        "--format",
-        "{{.Label \"com.docker.compose.project.working_dir\"}}",
-    ])?;
-    let own = compose_file.parent();
-    Ok(folders
-        .lines()
-        .map(Path::new)
-        .any(|folder| Some(folder) != own && folder.is_dir()))
-}
-
-fn own_name(root: &Path) -> String {
-    let folder = root
-        .file_name()
-        .map(|name| name.to_string_lossy().to_lowercase())
-        .unwrap_or_default();
-    let folder: String = folder
-        .chars()
-        .filter(|c| c.is_ascii_alphanumeric() || *c == '-' || *c == '_')
-        .collect();
-    let folder = folder.trim_matches(['-', '_']);
-    let hash = hex(&Sha256::digest(root.as_os_str().as_encoded_bytes())[..4]);
-    format!(
-        "{}-{hash}",
-        if folder.is_empty() {
-            "touchmark"
-        } else {
-            folder
-        }
-    )
-}
-
-fn looks_derived(name: &str) -> bool {
-    name.rsplit_once('-')
-        .is_some_and(|(_, hash)| hash.len() == 8 && hash.bytes().all(|b| b.is_ascii_hexdigit()))
-}
-
 fn in_environment(name: &str) -> bool {
     env::var_os(name).is_some_and(|value| !value.is_empty())
-}
-
-fn invalid(output: &Output) -> String {
-    let lines: Vec<&str> = output
-        .stderr
-        .lines()
-        .map(str::trim)
-        .filter(|line| !line.is_empty())
-        .collect();
-    // An old version prints where in its own program it gave up; the reason is at the end.
-    let start = lines
-        .iter()
-        .rposition(|line| line.contains("Error: ") || line.contains("Error response"))
-        .unwrap_or(0);
-    lines[start..].join("\n  ")
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_name_says_where_it_is_from() {
-        let name = own_name(Path::new("/home/me/My Project_2"));
-        assert!(name.starts_with("myproject_2-"), "{name}");
-        assert!(looks_derived(&name));
-        assert_ne!(name, own_name(Path::new("/home/you/My Project_2")));
-        assert!(own_name(Path::new("/")).starts_with("touchmark-"));
-        assert!(!looks_derived("my-project"));
-    }
-
-    #[test]
-    fn both_generations_print_a_config_that_is_read() {
-        let new = "name: x\nservices:\n  db:\n    image: postgres:17\n    volumes:\n      - type: volume\n        source: data\n        \
-            target: /var/lib/postgresql/data\n        volume: {}\n      - type: bind\n        source: /x/y\n        target: /y\n  \
-            web:\n    image: web\nnetworks:\n  default:\n    name: x_default\n";
-        let old = "services:\n  db:\n    image: postgres:17\n    volumes:\n    - data:/var/lib/postgresql/data:rw\n    \
-            - /x/y:/y:ro\n  web:\n    image: web\nversion: '3.9'\nvolumes:\n  data: {}\n";
-        for text in [new, old] {
-            let config = Config {
-                text: text.to_owned(),
-            };
-            assert_eq!(config.services(), ["db", "web"]);
-            assert_eq!(config.image("db").as_deref(), Some("postgres:17"));
-            assert_eq!(config.volumes("db"), ["data"]);
-            assert_eq!(config.volumes("web"), [""; 0]);
-        }
-    }
 }

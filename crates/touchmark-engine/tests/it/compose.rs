@@ -33,11 +33,20 @@ fn docker() -> bool {
     true
 }
 
+const CHILD: &str = "TOUCHMARK_TEST_CHILD";
+
+/// Whether this process was started by [`run_test`]: what only serves other tests does nothing elsewhere.
+fn is_child() -> bool {
+    env::var_os(CHILD).is_some()
+}
+
 /// Runs another test of this program with another environment: a process has only one, and threads share it.
 #[track_caller]
 fn run_test(name: &str, change: impl FnOnce(&mut Command)) -> Output {
     let mut command = Command::new(env::current_exe().unwrap());
-    command.args(["--exact", name, "--nocapture", "--include-ignored"]);
+    command
+        .args(["--exact", name, "--nocapture"])
+        .env(CHILD, "1");
     change(&mut command);
     let output = command.output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout);

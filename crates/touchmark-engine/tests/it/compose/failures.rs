@@ -1,6 +1,6 @@
 //! Everything that goes wrong says so, and what to do.
 
-use super::{Checkout, docker, own_file, project::rendered, run_test, shown};
+use super::{Checkout, docker, is_child, own_file, project::rendered, run_test, shown};
 use std::{env, net::TcpListener, path::PathBuf, time::Duration};
 
 /// A service of `image` with `lines` below it.
@@ -15,8 +15,10 @@ fn check(checkout: &mut Checkout, expected: &str) {
 
 /// What `up` says in this environment, for the tests below.
 #[test]
-#[ignore = "run by other tests with another environment"]
 fn child() {
+    if !is_child() {
+        return;
+    }
     let mut checkout = Checkout::new(own_file());
     if let Some(file) = env::var_os("TOUCHMARK_TEST_FILE") {
         checkout.settings.compose_file = PathBuf::from(file);
