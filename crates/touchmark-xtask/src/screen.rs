@@ -85,6 +85,19 @@ impl Screen {
         }
     }
 
+    /// Something that is wrong, beside the error that ends the command.
+    pub(crate) fn error(&self, text: impl Display) {
+        let style = AnsiColor::Red.on_default().bold();
+        self.line
+            .suspend(|| anstream::eprintln!("{style}error{style:#}: {text}"));
+    }
+
+    /// What to do about it.
+    pub(crate) fn help(&self, text: impl Display) {
+        self.line
+            .suspend(|| anstream::eprintln!("{BUSY}help{BUSY:#}: {text}"));
+    }
+
     /// Text as it is, on standard error.
     pub(crate) fn aside(&self, text: impl Display) {
         if !self.is_quiet {

@@ -298,8 +298,8 @@ fn findings_help(findings: &[Finding]) -> String {
         Some(Finding::Edited { .. }) => {
             "`cargo xtask db-verify` shows what changed; put the file back, and write the change as a new migration".into()
         }
-        Some(Finding::Renamed { applied, .. }) => {
-            format!("rename the file back to {applied}")
+        Some(Finding::Renamed { id, applied }) => {
+            format!("rename the file back to {}__{applied}.sql", id.short())
         }
         Some(Finding::Missing { .. }) => {
             "run a release that has it, or bring its file back; a database of another branch can be made anew with `cargo xtask db-reset`".into()

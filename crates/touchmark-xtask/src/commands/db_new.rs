@@ -87,7 +87,6 @@ pub(crate) fn run(args: &Args, project: &Project, screen: &Screen) -> Result<u8,
         });
     } else {
         for file in &written {
-            screen.done("Created", "");
             screen.print(file);
         }
     }

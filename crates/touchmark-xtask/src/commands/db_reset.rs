@@ -58,42 +58,77 @@ pub(crate) fn run(args: &Args, project: &Project, screen: &Screen) -> Result<u8,
 fn confirm(args: &Args, database: &Database, environment: Option<&str>) -> Result<(), Error> {
     let name = database::name(&database.url);
     let place = database::place(&database.url);
-    let mark = environment.filter(|mark| !is_harmless(mark));
-    let why = match (mark, url::is_local(&database.url)) {
-        (Some(mark), _) => Some(format!("is marked as {mark}")),
-        (None, false) => Some("is not local".to_owned()),
-        (None, true) => None,
-    };
     let is_asking = io::stdin().is_terminal() && io::stderr().is_terminal();
-    match (&args.confirm, why) {
-        (Some(typed), _) if *typed == name => Ok(()),
-        (Some(typed), _) => Err(Error::Refused {
-            message: format!("the database is called {name}, not {typed}"),
-            help: "nothing was changed; look at DATABASE_URL, and type the name of the database that you mean".into(),
-        }),
-        (None, Some(why)) if is_asking => {
+    let is_local = url::is_local(&database.url);
+    let refuse = |message: String, help: String| Err(Error::Refused { message, help });
+    match decide(args, &name, protection(is_local, environment), is_asking) {
+        Decision::Go => Ok(()),
+        Decision::OtherName(typed) => refuse(
+            format!("the database is called {name}, not {typed}"),
+            "nothing was changed; look at DATABASE_URL, and type the name of the database that you mean".into(),
+        ),
+        Decision::AskName(why) => {
             let question = format!("{place} {why}. All its data will be lost. Type its name to reset it: ");
             match ask(&question)?.trim() == name {
                 true => Ok(()),
-                false => Err(refused("that is not its name")),
+                false => refuse("that is not its name".into(), "nothing was changed".into()),
             }
         }
-        (None, Some(why)) => Err(Error::Refused {
-            message: format!("{place} {why}"),
-            help: format!("nothing was changed; if you mean it, type its name: `cargo xtask db-reset --confirm {name}`"),
-        }),
-        (None, None) if args.yes => Ok(()),
-        (None, None) if is_asking => {
+        Decision::WantName(why) => refuse(
+            format!("{place} {why}"),
+            format!("nothing was changed; if you mean it, type its name: `cargo xtask db-reset --confirm {name}`"),
+        ),
+        Decision::Ask => {
             let answer = ask(&format!("All data of {place} will be lost. Reset it? [y/N] "))?;
             match matches!(answer.trim(), "y" | "Y" | "yes" | "Yes") {
                 true => Ok(()),
-                false => Err(refused("not confirmed")),
+                false => refuse("not confirmed".into(), "nothing was changed".into()),
             }
         }
-        (None, None) => Err(Error::Refused {
-            message: format!("all data of {place} would be lost, and there is nobody to ask"),
-            help: "nothing was changed; answer with `--yes`".into(),
-        }),
+        Decision::WantYes => refuse(
+            format!("all data of {place} would be lost, and there is nobody to ask"),
+            "nothing was changed; answer with `--yes`".into(),
+        ),
+    }
+}
+
+/// What happens next.
+#[derive(Debug, PartialEq, Eq)]
+enum Decision<'a> {
+    Go,
+    /// Another name was typed.
+    OtherName(&'a str),
+    /// Its name has to be typed, and somebody can be asked for it.
+    AskName(String),
+    /// Its name has to be given.
+    WantName(String),
+    Ask,
+    WantYes,
+}
+
+/// Why a database wants its name typed out.
+fn protection(is_local: bool, environment: Option<&str>) -> Option<String> {
+    match environment.filter(|mark| !is_harmless(mark)) {
+        Some(mark) => Some(format!("is marked as {mark}")),
+        None if is_local => None,
+        None => Some("is not local".to_owned()),
+    }
+}
+
+fn decide<'a>(
+    args: &'a Args,
+    name: &str,
+    protection: Option<String>,
+    is_asking: bool,
+) -> Decision<'a> {
+    match (args.confirm.as_deref(), protection) {
+        (Some(typed), _) if typed == name => Decision::Go,
+        (Some(typed), _) => Decision::OtherName(typed),
+        (None, Some(why)) if is_asking => Decision::AskName(why),
+        (None, Some(why)) => Decision::WantName(why),
+        (None, None) if args.yes => Decision::Go,
+        (None, None) if is_asking => Decision::Ask,
+        (None, None) => Decision::WantYes,
     }
 }
 
@@ -103,13 +138,6 @@ fn is_harmless(mark: &str) -> bool {
         mark.trim().to_lowercase().as_str(),
         "" | "development" | "dev" | "test" | "local"
     )
-}
-
-fn refused(message: &str) -> Error {
-    Error::Refused {
-        message: message.to_owned(),
-        help: "nothing was changed".into(),
-    }
 }
 
 fn ask(question: &str) -> Result<String, Error> {
@@ -129,6 +157,53 @@ fn ask(question: &str) -> Result<String, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn b54_who_has_to_say_what() {
+        let args = |yes, confirm: Option<&str>| Args {
+            yes,
+            confirm: confirm.map(Into::into),
+            json: false,
+        };
+        let remote = || protection(false, None);
+        let marked = || protection(true, Some("production"));
+        let why = |text: &str| text.to_owned();
+        assert_eq!(protection(true, Some("test")), None);
+        assert_eq!(protection(false, Some("test")), Some(why("is not local")));
+        for (args, protection, is_asking, expected) in [
+            (args(false, None), None, false, Decision::WantYes),
+            (args(false, None), None, true, Decision::Ask),
+            (args(true, None), None, false, Decision::Go),
+            (
+                args(true, None),
+                remote(),
+                false,
+                Decision::WantName(why("is not local")),
+            ),
+            (
+                args(true, None),
+                remote(),
+                true,
+                Decision::AskName(why("is not local")),
+            ),
+            (
+                args(true, None),
+                marked(),
+                false,
+                Decision::WantName(why("is marked as production")),
+            ),
+            (args(false, Some("app")), marked(), false, Decision::Go),
+            (args(false, Some("app")), remote(), false, Decision::Go),
+            (
+                args(true, Some("App")),
+                None,
+                true,
+                Decision::OtherName("App"),
+            ),
+        ] {
+            assert_eq!(decide(&args, "app", protection, is_asking), expected);
+        }
+    }
 
     #[test]
     fn only_known_words_are_no_mark() {

@@ -229,9 +229,14 @@ fn print(migrations: &[json::Migration], screen: &Screen) {
         return;
     }
     if !std::io::stdout().is_terminal() {
+        let names = migrations.iter().map(|m| m.migration.chars().count());
+        let width = names.max().unwrap_or_default();
         for migration in migrations {
             let at = migration.applied_at.as_deref().unwrap_or_default();
-            let line = format!("{:<12} {:<30} {at}", migration.state, migration.migration);
+            let line = format!(
+                "{:<12} {:<width$} {at}",
+                migration.state, migration.migration
+            );
             screen.print(line.trim_end());
         }
         return;

@@ -68,7 +68,7 @@ pub(crate) fn run(args: &Args, project: &Project, screen: &Screen) -> Result<u8,
         difference.show(screen);
     }
     for difference in differences.iter().skip(shown) {
-        screen.warning(format_args!("also: {}", difference.finding.message));
+        screen.error(format_args!("also: {}", difference.finding.message));
     }
     let pending = match pending {
         0 => String::new(),
@@ -100,11 +100,11 @@ struct Difference {
 
 impl Difference {
     fn show(&self, screen: &Screen) {
-        screen.warning(&self.finding.message);
+        screen.error(&self.finding.message);
         if let Some(diff) = &self.finding.diff {
             screen.print(paint(diff).trim_end());
         }
-        screen.aside(format_args!("help: {}\n", self.help));
+        screen.help(&self.help);
     }
 }
 
@@ -150,7 +150,8 @@ fn difference(
         out.code = exit_code::COSMETIC;
     }
     let path = format!("{}/{}", files.set.directory, file_name(id, file.digits));
-    out.finding.diff = Some(diff(&path, &script.up, &file.up.sql));
+    let diff = diff(&path, &script.up, &file.up.sql);
+    out.finding.diff = Some(diff).filter(|diff| !diff.is_empty());
     Ok(out)
 }
 
@@ -199,7 +200,9 @@ fn help(found: &Finding) -> String {
         Finding::Edited { .. } => {
             "put the file back as it was applied, and write the change as a new migration: `cargo xtask db-new`".into()
         }
-        Finding::Renamed { applied, .. } => format!("rename the file back to {applied}"),
+        Finding::Renamed { id, applied } => {
+            format!("rename the file back to {}__{applied}.sql", id.short())
+        }
         Finding::Missing { .. } => {
             "bring its file back from the repository's history; a database of another branch can be made anew with \
              `cargo xtask db-reset`"

@@ -1,0 +1,124 @@
+//! Databases that can't be reached: each cause is named, with what to do, and no password.
+
+use crate::{Project, USERS, run, screen, server};
+
+/// Runs all commands that need a database against a URL; gives what db-migrate showed.
+#[track_caller]
+fn refused(url: &str) -> crate::Run {
+    let project = Project::new(&[("V1__users.sql", USERS)]);
+    let commands: [&[&str]; 6] = [
+        &["db-status", "--json", "-v"],
+        &["db-verify"],
+        &["db-migrate", "--dry-run"],
+        &["db-reset", "--yes", "--json"],
+        &["db-psql"],
+        &["db-migrate"],
+    ];
+    let mut last = None;
+    for arguments in commands {
+        let mut command = project.command(arguments);
+        command.env("DATABASE_URL", url).env("RUST_BACKTRACE", "1");
+        let run = run(command);
+        let screen = run.screen();
+        assert_eq!(run.code, 11, "{arguments:?}\n{screen}");
+        assert!(!screen.contains("s3cret"), "{screen}");
+        assert!(!screen.contains("backtrace"), "{screen}");
+        last = Some(run);
+    }
+    last.unwrap()
+}
+
+#[test]
+fn b49_a_wrong_password() {
+    screen!(refused(&server().url("postgres").replace(server().password(), "s3cret")), @r#"
+    error: failed to connect to postgresql://postgres:***@127.0.0.1:[port]/postgres: wrong password (28P01: password authentication failed for user "postgres")
+    help: correct the password in DATABASE_URL
+    ---
+    exit 11
+    "#);
+}
+
+#[test]
+fn a_database_that_does_not_exist() {
+    screen!(refused(&server().url("nowhere")), @r#"
+    error: failed to connect to postgresql://postgres:***@127.0.0.1:[port]/nowhere: there is no such database (3D000: database "nowhere" does not exist)
+    help: correct the name in DATABASE_URL, or make it with CREATE DATABASE
+    ---
+    exit 11
+    "#);
+}
+
+#[test]
+fn a_role_that_does_not_exist() {
+    let url = server().url("postgres").replace("//postgres", "//nobody");
+    let failed = refused(&url);
+    assert!(failed.stderr.contains("help: "), "{}", failed.stderr);
+}
+
+#[test]
+fn a_port_where_nobody_listens() {
+    screen!(refused("postgresql://me:s3cret@127.0.0.1:1/x"), @r#"
+    error: failed to connect to postgresql://me:***@127.0.0.1:[port]/x: nothing listens there (Connection refused (os error 111))
+    help: start the server there, or correct the host and the port in DATABASE_URL; without a DATABASE_URL, `cargo xtask db-up` starts one for you
+    ---
+    exit 11
+    "#);
+}
+
+#[test]
+fn b57_a_url_that_can_not_be_read() {
+    screen!(refused("\"postgresql://me:s3cret@127.0.0.1/x\""), @r#"
+    error: the database URL begins with a quotation mark (")
+    help: remove the " at both ends: they are part of the value here
+    ---
+    exit 11
+    "#);
+    screen!(refused("postgresql://me:s3cret@x@127.0.0.1/x"), @r#"
+    error: the password in the database URL contains an unescaped `@` (character 23)
+    help: write the `@` as %40
+    ---
+    exit 11
+    "#);
+    screen!(refused("mysql://me:s3cret@127.0.0.1/x"), @r#"
+    error: the database URL is not a PostgreSQL URL (it begins with `mysql://`)
+    help: write it like postgresql://user:password@host:5432/database
+    ---
+    exit 11
+    "#);
+}
+
+#[test]
+fn a_flag_goes_before_the_environment() {
+    let project = Project::new(&[("V1__users.sql", USERS)]);
+    let mut command = project.command(&["db-status", "--database-url", &project.url]);
+    command.env("MIGRATION_DATABASE_URL", "postgresql://127.0.0.1:1/x");
+    assert_eq!(run(command).code, 0);
+    let mut command = project.command(&["db-status"]);
+    command.env("MIGRATION_DATABASE_URL", &project.url);
+    command.env("DATABASE_URL", "postgresql://127.0.0.1:1/x");
+    assert_eq!(run(command).code, 0);
+    std::fs::write(
+        project.path(".env"),
+        format!("DATABASE_URL='{}'\n", project.url),
+    )
+    .unwrap();
+    let mut command = project.command(&["db-status"]);
+    command.env_remove("DATABASE_URL");
+    assert_eq!(run(command).code, 0);
+}
+
+#[test]
+fn psql_gets_its_arguments_and_its_password() {
+    let project = Project::new(&[]);
+    let run = project.run(&["db-psql", "--", "-Atc", "SELECT current_user"]);
+    assert_eq!(
+        (run.stdout.as_str(), run.code),
+        ("postgres\n", 0),
+        "{}",
+        run.screen()
+    );
+    assert_eq!(
+        project.run(&["db-psql", "--", "-c", "SELECT nothing"]).code,
+        1
+    );
+}

@@ -1,0 +1,101 @@
+//! A project of somebody else gets all commands with an xtask of three lines.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use crate::{Run, clean, run, server};
+
+const FIXTURE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/foreign");
+
+/// Copies the fixture, with paths to the crates that hold anywhere.
+fn copy(from: &Path, to: &Path) {
+    let crates = fs::canonicalize(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).unwrap();
+    let crates = format!("{}/", crates.display());
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            if entry.file_name() != "target" {
+                copy(&entry.path(), &target);
+            }
+            continue;
+        }
+        let text = fs::read_to_string(entry.path()).unwrap();
+        let text = text.replace("../../../../crates/", &crates);
+        fs::write(target, text.replace("../../../crates/", &crates)).unwrap();
+    }
+}
+
+fn cargo(folder: &Path, url: &str, arguments: &[&str]) -> Run {
+    let mut command = Command::new(env!("CARGO"));
+    clean(&mut command, folder);
+    command.args(arguments).env("DATABASE_URL", url);
+    // Built once, whatever folder the copy is in.
+    command.env(
+        "CARGO_TARGET_DIR",
+        concat!(env!("CARGO_TARGET_TMPDIR"), "/foreign"),
+    );
+    run(command)
+}
+
+#[test]
+fn a_foreign_project_has_all_commands() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    copy(Path::new(FIXTURE), root);
+    // The same versions as here, so that nothing has to be fetched.
+    let lock = concat!(env!("CARGO_MANIFEST_DIR"), "/../../Cargo.lock");
+    fs::copy(lock, root.join("Cargo.lock")).unwrap();
+    let url = server().create_database().unwrap().url;
+    let cargo = |arguments: &[&str]| {
+        let run = cargo(root, &url, arguments);
+        assert_eq!(run.code, 0, "{arguments:?}\n{}", run.screen());
+        run
+    };
+
+    cargo(&["xtask", "db-new", "who", "is", "greeted"]);
+    let up = root.join("migrations/V2__who_is_greeted.sql");
+    let text = fs::read_to_string(&up).unwrap();
+    fs::write(
+        &up,
+        text + "ALTER TABLE greetings ADD COLUMN who text NOT NULL;\n",
+    )
+    .unwrap();
+    let migrated = cargo(&["xtask", "db-migrate"]);
+    assert!(
+        migrated
+            .stderr
+            .contains("2 applied, nothing pending, head V2"),
+        "{}",
+        migrated.stderr
+    );
+    let status = cargo(&["xtask", "db-status", "--json"]).json();
+    assert_eq!(status["migrations"][1]["state"], "applied");
+    let verified = cargo(&["xtask", "db-verify"]);
+    assert!(
+        verified.stderr.contains("2 applied, all as their files"),
+        "{}",
+        verified.stderr
+    );
+
+    // Its own binary embeds the same, and finds nothing to do; in an empty database it does all.
+    assert_eq!(
+        cargo(&["run", "--quiet", "--package", "foreign"]).stdout,
+        "0 applied\n"
+    );
+    let empty = server().create_database().unwrap().url;
+    let run = self::cargo(root, &empty, &["run", "--quiet", "--package", "foreign"]);
+    assert_eq!(run.stdout, "2 applied\n", "{}", run.screen());
+
+    // A broken migration breaks the build, and not the tool that mends it.
+    fs::write(&up, "CREATE TABEL x").unwrap();
+    let broken = self::cargo(root, &url, &["build", "--quiet", "--package", "foreign"]);
+    assert!(
+        broken.stderr.contains("migrations/V2__who_is_greeted.sql"),
+        "{}",
+        broken.stderr
+    );
+    cargo(&["xtask", "db-new", "--repeatable", "greeters"]);
+}
