@@ -17,7 +17,7 @@ pub(crate) fn check(sql: &str, source: &Source, directives: &Directives) -> Vec<
     for piece in &source.statements {
         let head = Head::new(sql, piece.span.clone());
         let before = findings.len();
-        findings.extend(transaction_control(&head));
+        findings.extend(transaction_control(&head, directives));
         findings.extend(lock_loss(&head, piece));
         findings.extend(concurrent_index(&head));
         if !directives.no_transaction {
@@ -51,7 +51,7 @@ impl Context {
     }
 }
 
-fn transaction_control(head: &Head<'_>) -> Option<Finding> {
+fn transaction_control(head: &Head<'_>, directives: &Directives) -> Option<Finding> {
     let words: &[&str] = if head.is(0, "begin") {
         &["BEGIN"]
     } else if head.starts(&["start", "transaction"]) {
@@ -78,12 +78,17 @@ fn transaction_control(head: &Head<'_>) -> Option<Finding> {
         return None;
     };
     let what = words.join(" ");
+    let help = if directives.no_transaction {
+        "delete it: each statement of this file is committed together with the record of its progress"
+    } else {
+        "delete it: a migration runs in a transaction of its own, together with the record that it \
+         was applied. To run each statement by itself, add the line \
+         `-- touchmark: no-transaction` at the top of the file"
+    };
     Some(Finding::error(
         head.span(words.len()),
         format!("`{what}` in a migration"),
-        "delete it: a migration runs in a transaction of its own, together with the record that it \
-         was applied. To run each statement by itself, add the line \
-         `-- touchmark: no-transaction` at the top of the file",
+        help,
     ))
 }
 

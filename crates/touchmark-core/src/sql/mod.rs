@@ -11,6 +11,7 @@ mod parse;
 mod split;
 mod statement;
 mod token;
+mod wording;
 
 pub(crate) use check::check;
 pub(crate) use split::split;
