@@ -225,11 +225,7 @@ fn a_database_with_an_odd_name() {
 fn the_server_outlives_the_tool_and_its_terminal() {
     let checkout = Checkout::new();
     let status = Command::new(std::env::current_exe().unwrap())
-        .args([
-            "--ignored",
-            "--exact",
-            "mishaps::up_in_a_folder_of_the_environment",
-        ])
+        .args(["--exact", "mishaps::up_in_a_folder_of_the_environment"])
         .env("TOUCHMARK_TEST_FOLDER", &checkout.settings.root)
         .stdout(Stdio::null())
         .status()
@@ -263,7 +259,7 @@ fn a_strict_umask() {
     let output = Command::new("sh")
         .args([
             "-c",
-            "umask 077 && exec \"$0\" --ignored --exact mishaps::up_in_a_folder_of_the_environment",
+            "umask 077 && exec \"$0\" --exact mishaps::up_in_a_folder_of_the_environment",
         ])
         .arg(std::env::current_exe().unwrap())
         .env("TOUCHMARK_TEST_FOLDER", &checkout.settings.root)
