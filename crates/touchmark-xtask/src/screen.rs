@@ -35,10 +35,8 @@ impl Screen {
         choice.write_global();
         let is_quiet = cli.global.quiet;
         let line = ProgressBar::new_spinner();
-        line.set_draw_target(match io::stderr().is_terminal() && !is_quiet {
-            true => ProgressDrawTarget::stderr(),
-            false => ProgressDrawTarget::hidden(),
-        });
+        // Hidden unless something goes on: every other line on the screen would draw it empty.
+        line.set_draw_target(ProgressDrawTarget::hidden());
         if let Ok(style) = ProgressStyle::with_template("{prefix:>12.cyan.bold} {wide_msg}") {
             line.set_style(style);
         }
@@ -107,6 +105,12 @@ impl Screen {
 
     /// The line that changes while something goes on. On a terminal only.
     pub(crate) fn live(&self, verb: &'static str, text: impl Display) {
+        if self.is_quiet || !io::stderr().is_terminal() {
+            return;
+        }
+        if self.line.is_hidden() {
+            self.line.set_draw_target(ProgressDrawTarget::stderr());
+        }
         self.line.set_prefix(verb);
         self.line.set_message(text.to_string());
         self.line.enable_steady_tick(Duration::from_millis(100));
@@ -115,6 +119,7 @@ impl Screen {
     /// Takes the live line away.
     pub(crate) fn still(&self) {
         self.line.finish_and_clear();
+        self.line.set_draw_target(ProgressDrawTarget::hidden());
         self.line.reset();
     }
 
