@@ -32,11 +32,11 @@ fn cargo(folder: &Path, url: &str, arguments: &[&str]) -> Run {
     let mut command = Command::new(env!("CARGO"));
     clean(&mut command, folder);
     command.args(arguments).env("DATABASE_URL", url);
-    // Built once, whatever folder the copy is in.
-    command.env(
-        "CARGO_TARGET_DIR",
-        concat!(env!("CARGO_TARGET_TMPDIR"), "/foreign"),
-    );
+    // What can be shared with the build of this workspace is not built a second time; the
+    // binaries have the same names, so they lie elsewhere.
+    let temporary = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    command.env("CARGO_TARGET_DIR", temporary.join("foreign"));
+    command.env("CARGO_BUILD_BUILD_DIR", temporary.join(".."));
     run(command)
 }
 
