@@ -44,8 +44,13 @@ pub(super) fn secret_range(url: &str, start: usize) -> Option<std::ops::Range<us
     // Behind the authority an `@` may belong to a parameter (`?user=a@b`), unless there is none before it.
     let at = match rest[..first_end].rfind('@') {
         Some(at) => {
-            let path_end = rest.find(['?', '#']).unwrap_or(rest.len());
-            rest[..path_end].rfind('@').unwrap_or(at)
+            let is_parameter = |text: &str| text.is_empty() || text.contains('=');
+            let path_end = rest
+                .find('?')
+                .filter(|at| rest[at + 1..].split('&').all(is_parameter));
+            rest[..path_end.unwrap_or(rest.len())]
+                .rfind('@')
+                .unwrap_or(at)
         }
         None => rest
             .rfind('@')

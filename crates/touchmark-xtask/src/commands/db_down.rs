@@ -37,11 +37,10 @@ pub(crate) fn run(args: &Args, project: &Project, screen: &Screen) -> Result<u8,
         });
         return Ok(exit_code::OK);
     }
-    let verb = match (down.deleted, down.stopped) {
-        (true, _) => "Deleted",
-        (false, true) => "Stopped",
-        (false, false) => "Finished",
-    };
-    screen.done(verb, down.detail);
+    match down.detail.split_once(' ') {
+        Some(("stopped", what)) => screen.done("Stopped", what),
+        Some(("deleted", what)) => screen.done("Deleted", what),
+        _ => screen.done("Finished", down.detail),
+    }
     Ok(exit_code::OK)
 }
