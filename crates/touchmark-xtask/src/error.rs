@@ -93,6 +93,9 @@ impl Error {
     fn help(&self) -> Option<String> {
         match self {
             Error::Engine(error) => error.help(),
+            Error::Runtime(error) if wants_tls(error) => Some(
+                "these commands connect without TLS: use a tunnel or a connection that needs none".into(),
+            ),
             Error::Runtime(error) => error.help(),
             Error::NotRunning { .. } => {
                 Some("start it with `cargo xtask db-up`, or start and migrate it with `cargo xtask db-migrate`".into())
@@ -118,7 +121,7 @@ impl Error {
             return problems.render(coloured);
         }
         let mut out = match self {
-            Error::Runtime(error) => format!("{}\n", error.report()),
+            Error::Runtime(error) if !wants_tls(error) => format!("{}\n", error.report()),
             other => {
                 let mut out = format!("error: {other}\n");
                 if let Some(help) = other.help() {
@@ -171,6 +174,11 @@ impl Error {
             source,
         }
     }
+}
+
+/// The runtime's own advice is for programs, which can be given a TLS connector.
+fn wants_tls(error: &touchmark::Error) -> bool {
+    matches!(error, touchmark::Error::Connect { code: None, cause, .. } if cause.to_lowercase().contains("tls"))
 }
 
 /// The exit code of a finding.

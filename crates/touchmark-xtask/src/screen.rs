@@ -37,7 +37,9 @@ impl Screen {
         let line = ProgressBar::new_spinner();
         // Hidden unless something goes on: every other line on the screen would draw it empty.
         line.set_draw_target(ProgressDrawTarget::hidden());
-        if let Ok(style) = ProgressStyle::with_template("{prefix:>12.cyan.bold} {wide_msg}") {
+        if let Ok(style) =
+            ProgressStyle::with_template("{prefix:>12.cyan.bold} {wide_msg} {elapsed}")
+        {
             line.set_style(style);
         }
         Screen {
@@ -111,8 +113,12 @@ impl Screen {
         if self.line.is_hidden() {
             self.line.set_draw_target(ProgressDrawTarget::stderr());
         }
+        let text = text.to_string();
+        if self.line.message() != text {
+            self.line.reset_elapsed();
+        }
         self.line.set_prefix(verb);
-        self.line.set_message(text.to_string());
+        self.line.set_message(text);
         self.line.enable_steady_tick(Duration::from_millis(100));
     }
 

@@ -2,7 +2,7 @@
 
 use std::io::IsTerminal;
 
-use comfy_table::{Cell, Color, Table, presets};
+use comfy_table::{Attribute, Cell, Color, Table, presets};
 use touchmark::{Finding, Kind, LedgerRow, MigrationId, Migrator, RowState, Standing, Status};
 use touchmark_engine::Database;
 
@@ -242,8 +242,9 @@ fn print(migrations: &[json::Migration], screen: &Screen) {
         return;
     }
     let mut table = Table::new();
-    table.load_style(presets::UTF8_HORIZONTAL_ONLY);
-    table.set_header(["Migration", "State", "Applied at", "By"]);
+    table.load_style(presets::NOTHING);
+    let bold = |name| Cell::new(name).add_attribute(Attribute::Bold);
+    table.set_header(["Migration", "State", "Applied at", "By"].map(bold));
     for migration in migrations {
         let colour = match migration.state {
             "applied" | "adoptable" => Color::Green,

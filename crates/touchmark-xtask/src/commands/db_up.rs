@@ -1,6 +1,6 @@
 //! `db-up`: the developer's database runs.
 
-use touchmark_engine::url;
+use touchmark_engine::{Kind, url};
 
 use crate::error::Error;
 use crate::interrupt::Interrupts;
@@ -31,6 +31,12 @@ pub(crate) fn run(args: &Args, mut project: Project, screen: &Screen) -> Result<
     project.settings.pgadmin = args.pgadmin;
     let _interrupts = Interrupts::listen()?;
     let database = database::up(&project, screen)?;
+    if args.pgadmin && database.engine != Kind::Compose {
+        let engine = database.engine;
+        screen.warning(format_args!(
+            "pgAdmin comes with the engine compose only, and this database is of the engine {engine}"
+        ));
+    }
     if screen.is_json() {
         let database = json::Database::of(&database);
         json::print(&json::Up { database });

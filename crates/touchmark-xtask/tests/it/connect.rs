@@ -88,6 +88,25 @@ fn b57_a_url_that_can_not_be_read() {
 }
 
 #[test]
+fn b51_tls_is_never_dropped_silently() {
+    let project = Project::new(&[("V1__users.sql", USERS)]);
+    let mut command = project.command(&["db-migrate"]);
+    command.env("DATABASE_URL", format!("{}?sslmode=require", project.url));
+    screen!(run(command), @r#"
+    error: failed to connect to 127.0.0.1:[port]/test_n: server does not support TLS
+    help: these commands connect without TLS: use a tunnel or a connection that needs none
+    ---
+    exit 11
+    "#);
+}
+
+#[test]
+fn pgadmin_is_for_compose_only() {
+    let up = Project::new(&[]).ok(&["db-up", "--pgadmin"]);
+    assert!(up.stderr.contains("pgAdmin comes with"), "{}", up.stderr);
+}
+
+#[test]
 fn a_flag_goes_before_the_environment() {
     let project = Project::new(&[("V1__users.sql", USERS)]);
     let mut command = project.command(&["db-status", "--database-url", &project.url]);
