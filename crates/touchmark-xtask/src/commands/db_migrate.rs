@@ -284,7 +284,10 @@ impl<'a> Watcher<'a> {
             Event::Blocked { .. } => screen.odd("Blocked", event),
             Event::Reconnecting { .. } => screen.odd("Reconnecting", event),
             Event::DatabaseAhead { .. } => screen.warning(event),
-            Event::Notice { .. } => screen.odd("Notice", event),
+            Event::Notice { severity, message } => match severity.as_str() {
+                "WARNING" => screen.odd("Warning", message),
+                _ => screen.odd("Notice", message),
+            },
             other => screen.detail("Note", other),
         }
     }
