@@ -27,13 +27,14 @@ pub(crate) fn up(project: &Project, screen: &Screen) -> Result<Database, Error> 
     screen.still();
     let database = outcome?;
     match &database.started {
+        // Whoever sees a server start wants to know which, and why this one.
         Some(started) => {
             let took = duration(started.took);
+            screen.done("Using", &database.reason);
             screen.done(
                 "Starting",
                 format_args!("{} ... healthy in {took}", started.what),
             );
-            screen.detail("Because", &database.reason);
         }
         None => screen.detail("Using", &database.reason),
     }
