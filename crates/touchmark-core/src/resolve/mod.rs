@@ -1,4 +1,4 @@
-//! Reading a directory of migrations: the build script, the commands and the hooks all do it here.
+//! Reading a directory of migrations: the build script and the commands both do it here.
 
 mod directory;
 mod name;

@@ -145,9 +145,9 @@ fn down_text(stem: &str) -> String {
     format!(
         "-- Undoes {stem}: the schema is afterwards as it was before.\n\
          --\n\
-         -- It is recorded together with the migration, so that an older release can undo what it does\n\
-         -- not contain. With comments only, there is nothing to undo. Where there is no way back,\n\
-         -- delete this file, and put the directive `irreversible \"why\"` into the other one.\n\n"
+         -- It is recorded together with the migration. With comments only, there is nothing to undo.\n\
+         -- Where there is no way back, delete this file, and put the directive `irreversible \"why\"`\n\
+         -- into the other one.\n\n"
     )
 }
 

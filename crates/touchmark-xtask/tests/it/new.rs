@@ -29,9 +29,9 @@ fn writes_both_files_and_the_result_migrates() {
     insta::assert_snapshot!(down.unwrap(), @r#"
     -- Undoes V2__add_user_email_grosse: the schema is afterwards as it was before.
     --
-    -- It is recorded together with the migration, so that an older release can undo what it does
-    -- not contain. With comments only, there is nothing to undo. Where there is no way back,
-    -- delete this file, and put the directive `irreversible "why"` into the other one.
+    -- It is recorded together with the migration. With comments only, there is nothing to undo.
+    -- Where there is no way back, delete this file, and put the directive `irreversible "why"`
+    -- into the other one.
     "#);
     // It has no statement yet.
     assert_eq!(project.run(&["db-migrate"]).code, 10);
