@@ -72,6 +72,9 @@ fn databases_have_names_of_their_own() {
 
 #[test]
 fn libpq_reads_the_url_too() {
+    if !crate::needs("psql") {
+        return;
+    }
     let server = TestServer::start(&Installation::local().unwrap(), &[]).unwrap();
     let database = server.create_database().unwrap();
     let output = Command::new("psql")
