@@ -259,7 +259,7 @@ mod tests {
             .permissions(fs::Permissions::from_mode(0o755))
             .tempdir()
             .unwrap();
-        let good = newest(None).expect("these tests need PostgreSQL on the machine");
+        let good = Installation::local().expect("these tests need PostgreSQL, or npm to get it");
         let bin = root.path().join("bin");
         fs::create_dir(&bin).unwrap();
         for name in ["postgres", "initdb", "pg_ctl"] {

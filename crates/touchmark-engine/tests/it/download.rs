@@ -9,7 +9,7 @@ use crate::{checkout::Checkout, needs};
 
 #[test]
 fn up_sticks_and_goes() {
-    if !needs("npm") {
+    if !needs("npm") || !needs("postgresql") || !needs("psql") {
         return;
     }
     let mut checkout = Checkout::new();
@@ -67,7 +67,7 @@ fn up_sticks_and_goes() {
 
 #[test]
 fn two_engines_of_one_checkout_do_not_meet() {
-    if !needs("npm") {
+    if !needs("npm") || !needs("postgresql") {
         return;
     }
     let mut checkout = Checkout::new();

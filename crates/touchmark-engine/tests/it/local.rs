@@ -15,6 +15,9 @@ use crate::checkout::{Checkout, count, is_root, password, run};
 
 #[test]
 fn up_twice_then_down_then_up_again() {
+    if !crate::needs("postgresql") {
+        return;
+    }
     let checkout = Checkout::new();
     assert!(matches!(
         state(&checkout.settings).unwrap(),
@@ -169,6 +172,9 @@ fn two_at_once_make_one_cluster() {
 
 #[test]
 fn our_own_url_in_the_environment_is_not_a_choice() {
+    if !crate::needs("postgresql") {
+        return;
+    }
     let mut checkout = Checkout::new();
     let database = checkout.up();
     checkout.settings.database_url = Some(database.url.clone());
@@ -191,6 +197,9 @@ fn our_own_url_in_the_environment_is_not_a_choice() {
 
 #[test]
 fn a_users_url_in_the_env_file_wins_and_stays() {
+    if !crate::needs("postgresql") {
+        return;
+    }
     let mut checkout = Checkout::new();
     let own = "DATABASE_URL=postgres://me@127.0.0.1:1/x\n";
     fs::write(checkout.settings.root.join(".env"), own).unwrap();

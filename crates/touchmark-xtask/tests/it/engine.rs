@@ -2,14 +2,18 @@
 
 use std::process::Command;
 
+use touchmark_engine::Installation;
+
 use crate::{Project, Run, USERS, run};
 
 /// As typed where nobody has set a DATABASE_URL.
 fn fresh(project: &Project, arguments: &[&str]) -> Run {
+    // The machine's own programs, or else the download.
+    let programs = Installation::local().unwrap();
     let mut command = project.command(arguments);
     command
         .env_remove("DATABASE_URL")
-        .env("TOUCHMARK_ENGINE", "local");
+        .env("TOUCHMARK_ENGINE", programs.origin.name());
     run(command)
 }
 
