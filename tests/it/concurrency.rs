@@ -168,7 +168,7 @@ fn a_lock_that_is_never_given_up_ends_in_an_error() {
     assert_eq!(value(&db.url, "SELECT count(*) FROM touchmark_ledger"), "1");
 }
 
-/// A server that has no connection left is asked again.
+/// A server that has no connection left is asked again, and one whose Unix socket is crowded too.
 #[test]
 fn more_starts_than_connections() {
     use touchmark_engine::{Installation, cluster::TestServer};
@@ -181,7 +181,7 @@ fn more_starts_than_connections() {
     let set = encoded(&[T]);
     let events = Events::default();
     std::thread::scope(|scope| {
-        let runs: Vec<_> = (0..40)
+        let runs: Vec<_> = (0..120)
             .map(|_| {
                 scope.spawn(|| {
                     Migrator::new(&Set::from_bytes(&set))

@@ -86,18 +86,16 @@ impl<'a> Session<'a> {
                     runtime.spawn(drive);
                     break client;
                 }
-                Some(Err(error)) => connect_error(config, &error),
+                Some(Err(error)) => error,
             };
-            let Error::Connect { code, cause, .. } = &error else {
-                return Err(error);
-            };
-            // cannot_connect_now and too_many_connections pass by themselves.
-            if !matches!(code.as_deref(), Some("57P03" | "53300")) || Instant::now() >= deadline {
-                return Err(error);
+            if !passes_by_itself(&error) || Instant::now() >= deadline {
+                return Err(connect_error(config, &error));
             }
-            events.emit(Event::WaitingForServer {
-                cause: cause.clone(),
-            });
+            let cause = match error.as_db_error() {
+                Some(server) => server.message().to_owned(),
+                None => deepest(&error),
+            };
+            events.emit(Event::WaitingForServer { cause });
             let pause = backoff.next();
             if runtime.block_on(paused(pause, canceller)) {
                 return Err(Error::Cancelled { at: None });
@@ -256,6 +254,18 @@ async fn start_pid(client: &Client) -> Option<i32> {
     theirs.read_exact(&mut request).await.ok()?;
     let pid = request.get(8..12)?.try_into().ok()?;
     Some(i32::from_be_bytes(pid))
+}
+
+/// Whether a failed connection is worth another attempt.
+fn passes_by_itself(error: &tokio_postgres::Error) -> bool {
+    match error.code() {
+        // cannot_connect_now, too_many_connections
+        Some(code) => matches!(code.code(), "57P03" | "53300"),
+        // The queue before a Unix socket is full, which TCP would wait for by itself.
+        None => std::iter::successors(std::error::Error::source(error), |error| error.source())
+            .filter_map(|error| error.downcast_ref::<std::io::Error>())
+            .any(|error| error.kind() == std::io::ErrorKind::WouldBlock),
+    }
 }
 
 /// What a failed connection says: the server's words, or the system's, and never the string.
