@@ -273,3 +273,30 @@ fn a_text_with_everything_that_quoting_must_survive() {
         .get(0);
     assert_eq!(stored, text);
 }
+
+#[test]
+fn a_repeatable_whose_file_is_gone_is_forgotten() {
+    let db = database();
+    let view = ("R__v.sql", "CREATE OR REPLACE VIEW v AS SELECT 1 AS x;");
+    applied(&db.url, &encoded(&[A, view]));
+    let without = encoded(&[A]);
+    assert!(applied(&db.url, &without).is_empty());
+    assert!(
+        Migrator::new(&Set::from_bytes(&without))
+            .is_current(&db.url)
+            .unwrap()
+    );
+    assert_eq!(value(&db.url, "SELECT x FROM v"), "1");
+    assert_eq!(applied(&db.url, &encoded(&[A, view])), ["R__v"]);
+}
+
+/// A replica of the release before restarts while the new one brings a late file.
+#[test]
+fn an_older_binary_accepts_a_late_out_of_order_file() {
+    let db = database();
+    let c = ("V3__c.sql", "CREATE TABLE c ();");
+    let older = encoded(&[A, c]);
+    applied(&db.url, &older);
+    applied(&db.url, &encoded(&[A, ("U2__b.sql", B.1), c]));
+    assert_eq!(migrate(&db.url, &older).unwrap().ahead.len(), 1);
+}

@@ -175,3 +175,58 @@ fn a_crashed_server_is_waited_for_and_the_migration_is_applied_once() {
     );
     assert_eq!(value(&db.url, "SELECT count(*) FROM s"), "1");
 }
+
+/// One interrupt lets the statement without a transaction finish, begins none after it, and
+/// cancels nothing else.
+#[test]
+fn an_interrupted_file_without_a_transaction_stops_between_its_statements() {
+    let db = database();
+    let body = "-- touchmark: no-transaction\nCALL p();\nCREATE INDEX CONCURRENTLY i ON t (id);\nCREATE INDEX CONCURRENTLY j ON t (id);\n";
+    let set = encoded(&[
+        (
+            "V1__t.sql",
+            "CREATE TABLE t (id int); CREATE PROCEDURE p() LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(1); END';",
+        ),
+        ("V2__n.sql", body),
+    ]);
+    let canceller = Canceller::new();
+    std::thread::scope(|scope| {
+        let run = scope.spawn(|| {
+            Migrator::new(&Set::from_bytes(&set))
+                .canceller(&canceller)
+                .run(&db.url)
+        });
+        eventually("it runs", || running(&db.url, "CALL p"));
+        canceller.cancel();
+        let error = run.join().unwrap().unwrap_err();
+        assert!(matches!(error, Error::Cancelled { .. }), "{error:?}");
+    });
+    let state = "SELECT concat(state, statements_done, next_statement) FROM touchmark_ledger WHERE version = 2";
+    assert_eq!(value(&db.url, state), "running1");
+    assert_eq!(applied(&db.url, &set), ["V2__n"]);
+}
+
+#[test]
+fn a_terminated_session_is_not_made_again_without_a_transaction_either() {
+    let db = database();
+    let set = encoded(&[(
+        "V1__v.sql",
+        "-- touchmark: no-transaction\nDO $$ BEGIN COMMIT; PERFORM pg_sleep(30); END $$;\n",
+    )]);
+    let events = Events::default();
+    std::thread::scope(|scope| {
+        let run = scope.spawn(|| {
+            Migrator::new(&Set::from_bytes(&set))
+                .on_event(|event| events.push(event))
+                .run(&db.url)
+        });
+        eventually("it runs", || running(&db.url, "pg_sleep(30)"));
+        value(
+            &db.url,
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE '%pg_sleep(30)%' AND pid <> pg_backend_pid()",
+        );
+        let error = run.join().unwrap().unwrap_err();
+        assert!(matches!(error, Error::ConnectionLost { .. }), "{error:?}");
+    });
+    assert!(!events.any(|e| matches!(e, Event::Reconnecting { .. })));
+}

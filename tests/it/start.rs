@@ -204,3 +204,57 @@ fn a_dropped_future_stops_its_run_and_not_the_next() {
         assert_eq!(status.rows.ledger.len(), 1);
     });
 }
+
+/// A port that accepts and says nothing must not hold a start for ever.
+#[test]
+fn a_server_that_never_answers_is_given_up() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let set = encoded(&[A]);
+    let url = format!("postgresql://u@127.0.0.1:{port}/d?connect_timeout=1");
+    let error = migrate(&url, &set).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        format!("failed to connect to 127.0.0.1:{port}/d: no answer within 1 s")
+    );
+}
+
+/// Battery 49 and 57.
+#[test]
+fn a_part_of_a_password_is_no_host_and_no_option() {
+    let set = encoded(&[A]);
+    for url in [
+        "postgresql://u:pa@s3cret@127.0.0.1:1/d",
+        "host=h password=a s3cret=b",
+    ] {
+        let error = migrate(url, &set).unwrap_err();
+        assert!(matches!(error, Error::Config(_)), "{error:?}");
+        let text = format!("{error:?} {}", error.report());
+        assert!(!text.contains("s3cret"), "{text}");
+    }
+}
+
+#[test]
+fn a_snapshot_of_the_roles_default_is_not_older_than_the_lock() {
+    let db = database();
+    let sql = format!(
+        "ALTER DATABASE \"{}\" SET default_transaction_isolation = 'repeatable read'",
+        db.name
+    );
+    client(&db.url).batch_execute(&sql).unwrap();
+    let set = encoded(&[
+        ("V1__a.sql", "CREATE TABLE a (id int);"),
+        ("R__r.sql", "INSERT INTO a VALUES (1);"),
+    ]);
+    std::thread::scope(|scope| {
+        let runs: Vec<_> = (0..8)
+            .map(|_| scope.spawn(|| migrate(&db.url, &set).unwrap()))
+            .collect();
+        let applied: usize = runs
+            .into_iter()
+            .map(|run| run.join().unwrap().applied.len())
+            .sum();
+        assert_eq!(applied, 2);
+    });
+    assert_eq!(value(&db.url, "SELECT count(*) FROM a"), "1");
+}

@@ -220,3 +220,34 @@ fn on_postgresql_13() {
 fn on_postgresql_18() {
     on_major(18);
 }
+
+/// The tables that the run made are rolled back with the migration that met a lock.
+#[test]
+fn a_retry_behind_a_pooler_begins_anew() {
+    let db = database();
+    let Some(bouncer) = Bouncer::start(&db) else {
+        return;
+    };
+    client(&db.url)
+        .batch_execute("CREATE TABLE busy (id int)")
+        .unwrap();
+    let mut reader = client(&db.url);
+    let mut reading = reader.transaction().unwrap();
+    reading.execute("SELECT count(*) FROM busy", &[]).unwrap();
+    let set = encoded(&[("V1__x.sql", "ALTER TABLE busy ADD COLUMN x int;")]);
+    let events = Events::default();
+    std::thread::scope(|scope| {
+        let run = scope.spawn(|| {
+            Migrator::new(&Set::from_bytes(&set))
+                .lock_timeout(std::time::Duration::from_millis(200))
+                .on_event(|event| events.push(event))
+                .run(bouncer.url())
+        });
+        eventually("it was tried again", || {
+            events.any(|e| matches!(e, Event::Retrying { .. }))
+        });
+        reading.commit().unwrap();
+        assert_eq!(names(&run.join().unwrap().unwrap()), ["V1__x"]);
+    });
+    assert_eq!(value(&db.url, "SELECT count(*) FROM touchmark_ledger"), "1");
+}

@@ -143,8 +143,10 @@ pub enum StatementKind {
     },
     /// May be run again without harm: `VACUUM`, `REINDEX`, `ALTER SYSTEM`, …
     Rerunnable,
-    /// Nothing is known about it: somebody has to look.
+    /// All or nothing, and the database does not tell which: somebody has to look.
     Opaque,
+    /// May commit a part of what it does: `CALL`, and `DO` with a `COMMIT` in it.
+    Committing,
 }
 
 /// All migrations of a directory.

@@ -30,6 +30,8 @@ struct Inner {
 pub(crate) enum CancelAt {
     First,
     Second,
+    /// What is known would be lost with it.
+    Never,
 }
 
 impl Canceller {
@@ -66,6 +68,7 @@ impl Canceller {
         let needed = match at {
             CancelAt::First => 1,
             CancelAt::Second => 2,
+            CancelAt::Never => return false,
         };
         let both = [Some(&self.inner), self.parent.as_ref()];
         let mut both = both.into_iter().flatten();

@@ -63,6 +63,11 @@ impl Chain {
                 at
             }
         };
+        self.compute(from);
+        self.head()
+    }
+
+    fn compute(&mut self, from: usize) {
         let mut previous = match from {
             0 => Checksum::EMPTY,
             _ => self.entries[from - 1].chain,
@@ -71,7 +76,14 @@ impl Chain {
             entry.chain = checksum::chain(previous, entry.leaf);
             previous = entry.chain;
         }
-        previous
+    }
+
+    /// Takes a migration out of the chain.
+    pub(crate) fn remove(&mut self, key: &Key) {
+        if let Ok(at) = self.entries.binary_search_by(|e| e.key.cmp(key)) {
+            self.entries.remove(at);
+            self.compute(at);
+        }
     }
 
     /// The chain value over everything.

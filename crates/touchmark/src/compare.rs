@@ -102,7 +102,9 @@ pub struct Comparison {
     pub findings: Vec<Finding>,
     /// Versioned ones that are applied and that the set does not have.
     pub unknown: Vec<MigrationId>,
-    /// The newest version that is applied.
+    /// Repeatable ones that were applied and whose files are gone.
+    pub removed: Vec<MigrationId>,
+    /// The newest version that is applied, or begun.
     pub newest: Option<MigrationId>,
 }
 
@@ -112,6 +114,7 @@ pub fn compare(set: &[EncodedMigration], rows: &Rows) -> Comparison {
     let mut findings = Vec::new();
     let unknown = unknown(set, &lookup);
     let newest = newest(&lookup);
+    let removed = removed(set, &lookup);
     let standing = set
         .iter()
         .map(|migration| {
@@ -144,6 +147,7 @@ pub fn compare(set: &[EncodedMigration], rows: &Rows) -> Comparison {
         standing,
         findings,
         unknown,
+        removed,
         newest,
     }
 }
@@ -253,8 +257,24 @@ fn unfinished_elsewhere(set: &[EncodedMigration], lookup: &Lookup) -> Vec<Migrat
         .collect()
 }
 
+/// Repeatable migrations that were applied and that the set does not have any more.
+fn removed(set: &[EncodedMigration], lookup: &Lookup) -> Vec<MigrationId> {
+    let is_known = |id: &MigrationId| set.iter().any(|m| MigrationId::of(m).key() == id.key());
+    let mut removed: Vec<_> = lookup
+        .ledger
+        .values()
+        .filter(|row| row.id.kind == Kind::Repeatable && !is_known(&row.id))
+        .map(|row| row.id.clone())
+        .collect();
+    removed.sort();
+    removed
+}
+
 fn newest(lookup: &Lookup) -> Option<MigrationId> {
-    versions(lookup).max_by_key(|id| id.version)
+    let begun = lookup.ledger.values().map(|row| row.id.clone());
+    versions(lookup)
+        .chain(begun.filter(|id| id.kind != Kind::Repeatable))
+        .max_by_key(|id| id.version)
 }
 
 /// Every version that is recorded as applied, by the ledger or by refinery.

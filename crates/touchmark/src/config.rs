@@ -1,6 +1,7 @@
 //! What a run connects to.
 
 use tokio_postgres::Config;
+use tokio_postgres::config::Host;
 
 use crate::Error;
 
@@ -16,11 +17,23 @@ pub trait ToConfig {
 
 impl ToConfig for str {
     fn to_config(&self) -> Result<Config, Error> {
-        // The parser's own message names what is wrong and never shows the string.
-        self.parse::<Config>().map_err(|e| {
+        // The parser's own message names what is wrong and does not show the string.
+        let config = self.parse::<Config>().map_err(|e| {
             let cause = std::error::Error::source(&e).map(ToString::to_string);
-            Error::Config(cause.unwrap_or_else(|| e.to_string()))
-        })
+            let cause = cause.unwrap_or_else(|| e.to_string());
+            // The unknown option may be the part of a password behind a space.
+            Error::Config(match cause.starts_with("unknown option") {
+                true => "it has an option that does not exist, or a value with a space that is not in quotes".into(),
+                false => cause,
+            })
+        })?;
+        let holds_at = |host: &Host| matches!(host, Host::Tcp(name) if name.contains('@'));
+        match config.get_hosts().iter().any(holds_at) {
+            true => Err(Error::Config(
+                "an `@` in the user or the password must be written as `%40`".into(),
+            )),
+            false => Ok(config),
+        }
     }
 }
 
@@ -44,7 +57,6 @@ impl<T: ToConfig + ?Sized> ToConfig for &T {
 
 /// Host and port for messages, without user and password.
 pub(crate) fn place(config: &Config) -> String {
-    use tokio_postgres::config::Host;
     let host = match config.get_hosts().first() {
         Some(Host::Tcp(host)) => host.clone(),
         #[cfg(unix)]

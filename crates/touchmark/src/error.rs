@@ -133,6 +133,12 @@ pub enum Error {
         /// Which statement comes next, from 1.
         statement: usize,
     },
+    /// An unfinished migration was made one that runs in a transaction.
+    #[error("{id} is unfinished, and its line `-- touchmark: no-transaction` is gone")]
+    UnfinishedTransaction {
+        /// Which migration.
+        id: MigrationId,
+    },
     /// The connection goes through a pooler that gives each transaction another session.
     #[error("{id} can't run through a transaction pooler: it runs without a transaction")]
     Pooled {
@@ -213,6 +219,10 @@ impl Error {
             Error::NotInDoubt { .. } => {
                 "`cargo xtask db-migrate` goes on with it; only `--abandon` can be said of it".into()
             }
+            Error::UnfinishedTransaction { id } => format!(
+                "put the line back, or give the migration up with `cargo xtask db-resolve {} --abandon`",
+                id.short()
+            ),
             Error::Pooled { .. } => {
                 "give the migrations a direct connection: set MIGRATION_DATABASE_URL to the server itself".into()
             }
@@ -221,7 +231,7 @@ impl Error {
             }
             Error::Cancelled { .. } => "what was applied before is recorded; run it again to go on".into(),
             Error::ConnectionLost { .. } => {
-                "nothing is half-applied; run it again when the server is back".into()
+                "what was applied is recorded; run it again when the server is back".into()
             }
             Error::Server { .. } | Error::Start(_) => return None,
         })

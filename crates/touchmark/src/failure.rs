@@ -40,6 +40,9 @@ pub enum Left {
     RolledBack(Option<MigrationId>),
     /// The statements before it, which are recorded: so many.
     Statements(usize),
+    /// The statements before it, which are recorded, and what it committed by itself before it
+    /// failed.
+    StatementsAndPart(usize),
     /// What the migration committed by itself, which nothing records.
     Unknown,
 }
@@ -105,11 +108,19 @@ impl Failure {
             Left::Statements(done) => {
                 format!("its first {done} statements are carried out and recorded")
             }
+            Left::StatementsAndPart(done) => format!(
+                "{done} statements are carried out and recorded, and this one may have committed a part of what it does"
+            ),
             Left::Unknown => {
                 "what it committed by itself stays, and nothing is recorded of it: undo that by hand".into()
             }
         };
+        let settle = format!(
+            "look, and then say how to go on with `cargo xtask db-resolve {}`",
+            self.id.short()
+        );
         let advice = match self.server.code.as_str() {
+            _ if matches!(self.state, Left::StatementsAndPart(_)) => &settle,
             // unsafe use of new value of enum type
             "55P04" => "put `ALTER TYPE … ADD VALUE` and its first use into two migrations",
             "25001" => "put `-- touchmark: no-transaction` at the top of the file",

@@ -120,25 +120,31 @@ pub(crate) fn acquire(
     then: &str,
 ) -> Result<Results, Error> {
     let keys = tables.keys;
-    let (open, take): (&[&str], _) = match scope {
+    // Read committed, whatever the role's default: what is read must be newer than the lock.
+    let (open, take, close): (&[&str], _, _) = match scope {
         Scope::Session => (
-            &["SET standard_conforming_strings = on"],
+            &[
+                "BEGIN ISOLATION LEVEL READ COMMITTED",
+                "SET standard_conforming_strings = on",
+            ],
             "pg_try_advisory_lock",
+            "; COMMIT",
         ),
         // A pooled session may carry what another client has set.
         Scope::Transaction => (
             &[
-                "BEGIN",
+                "BEGIN ISOLATION LEVEL READ COMMITTED",
                 "RESET SESSION AUTHORIZATION",
                 "RESET ROLE",
                 "RESET ALL",
                 "SET LOCAL standard_conforming_strings = on",
             ],
             "pg_try_advisory_xact_lock",
+            "",
         ),
     };
     let poll = format!(
-        "{}; SELECT pg_catalog.{take}({}); {then}",
+        "{}; SELECT pg_catalog.{take}({}); {then}{close}",
         open.join("; "),
         keys.run
     );
@@ -160,7 +166,7 @@ pub(crate) fn acquire(
         }
         if scope == Scope::Transaction {
             session
-                .query("ROLLBACK")
+                .settle("ROLLBACK")
                 .map_err(|e| failed_to("end a transaction", e))?;
         }
         let waited = begun.elapsed();

@@ -252,6 +252,11 @@ impl<'a> Migrator<'a> {
         if config.get_application_name().is_none() {
             config.application_name("touchmark");
         }
+        // The system's two hours are the driver's default: a server that is gone would be waited
+        // for as long.
+        if config.get_keepalives_idle() >= Duration::from_secs(7200) {
+            config.keepalives_idle(Duration::from_secs(30));
+        }
         Ok(config)
     }
 

@@ -5,12 +5,15 @@
 //! with its progress. Any other is marked, executed, and marked done; after an interruption the
 //! database is asked whether it was carried out.
 
+mod evidence;
+
 use std::time::Duration;
 
 use tokio_postgres::SimpleQueryRow;
 use touchmark_core::StatementKind;
 use touchmark_core::encoded::EncodedMigration;
 
+use crate::Error;
 use crate::cancel::CancelAt;
 use crate::event::Event;
 use crate::failure::{Failure, Left, Place, ServerError};
@@ -18,10 +21,11 @@ use crate::history::{self, Entry};
 use crate::plan::Step;
 use crate::rows::{LedgerRow, NextStatement, Progress, RowState};
 use crate::run::Context;
-use crate::session::{Session, Watch, deepest};
-use crate::sql::{ident, literal};
-use crate::transaction::{Body, Stop, message, send, stopped, with_retries};
-use crate::{Error, failed_to};
+use crate::session::{Session, Watch};
+use crate::transaction::{
+    Body, Stop, bookkeeping, message, send, still_there, stopped, with_retries,
+};
+use evidence::{Evidence, evidence};
 
 /// Applies the migration, or takes it up again where `row` says that it stopped.
 pub(crate) fn apply(
@@ -39,34 +43,33 @@ pub(crate) fn apply(
         Some(RowState::Running(progress)) => Some(progress.clone()),
         _ => None,
     };
-    let (row, mut progress) = match (row, progress) {
+    let (row, progress) = match (row, progress) {
         (Some(row), Some(progress)) => {
             check_unedited(step, migration, &progress)?;
-            record(
-                session,
-                context,
-                &history::resume_sql(context.tables, &entry, row.row),
-            )?;
+            let resume = history::resume_sql(context.tables, &entry, row.row);
+            record(session, context, step, &resume)?;
             (row.row, progress)
         }
-        _ => (begin(session, context, &entry)?, Progress::fresh()),
+        _ => (begin(session, context, step, &entry)?, Progress::none()),
     };
     let run = Run {
         context,
         step,
         migration,
         row,
+        was_interrupted: progress.next != NextStatement::NotStarted,
     };
+    let mut next = progress.next;
     let total = migration.up.statements.len();
-    while progress.done < total {
-        run.statement(session, &progress)?;
-        progress = Progress {
-            done: progress.done + 1,
-            ..Progress::fresh()
-        };
+    for at in progress.done..total {
+        if context.options.canceller.is_cancelled() {
+            return Err(Stop::Failed(Error::Cancelled { at: None }));
+        }
+        run.statement(session, at, next)?;
+        next = NextStatement::NotStarted;
         context.events.emit(Event::StatementDone {
             migration: step.id.clone(),
-            number: progress.done,
+            number: at + 1,
             total,
         });
     }
@@ -74,7 +77,7 @@ pub(crate) fn apply(
 }
 
 impl Progress {
-    fn fresh() -> Progress {
+    fn none() -> Progress {
         Progress {
             done: 0,
             next: NextStatement::NotStarted,
@@ -107,10 +110,16 @@ fn check_unedited(
 }
 
 /// Commits the intent row; gives its number.
-fn begin(session: &mut Session, context: &Context, entry: &Entry) -> Result<i64, Stop> {
+fn begin(
+    session: &mut Session,
+    context: &Context,
+    step: &Step,
+    entry: &Entry,
+) -> Result<i64, Stop> {
     let results = record(
         session,
         context,
+        step,
         &history::intent_sql(context.tables, entry),
     )?;
     let row = results
@@ -126,21 +135,24 @@ fn begin(session: &mut Session, context: &Context, entry: &Entry) -> Result<i64,
     })
 }
 
-/// Runs a statement of the bookkeeping; gives its rows.
+/// Runs statements of the bookkeeping; gives the rows of the last one.
 fn record(
     session: &mut Session,
     context: &Context,
+    step: &Step,
     sql: &str,
 ) -> Result<Vec<SimpleQueryRow>, Stop> {
-    match session.query(sql) {
-        Ok(results) => Ok(results.into_iter().next_back().unwrap_or_default()),
-        Err(error) if error.source.as_db_error().is_none() => Err(Stop::Lost {
-            cause: deepest(&error.source),
-        }),
-        Err(error) => {
-            Err(history::explain(error, session, context.tables, "record a migration").into())
-        }
-    }
+    let error = match session.settle(sql) {
+        Ok(results) => return Ok(results.into_iter().next_back().unwrap_or_default()),
+        Err(error) => error,
+    };
+    let server = still_there(&error.source)?;
+    Err(Stop::Failed(
+        match bookkeeping(server, session, context.tables, &step.id) {
+            Some(known) => known,
+            None => history::explain(error, session, context.tables, "record a migration"),
+        },
+    ))
 }
 
 /// One migration that runs.
@@ -149,50 +161,38 @@ struct Run<'r, 'c> {
     step: &'r Step,
     migration: &'r EncodedMigration<'c>,
     row: i64,
-}
-
-/// What the database tells of a statement that was interrupted.
-enum Evidence {
-    Done,
-    NotDone,
-    /// Not done, and this statement removes what is left of it.
-    Clean(String),
-    Unclear(String),
+    /// Whether an earlier run stopped in the middle of a statement.
+    was_interrupted: bool,
 }
 
 impl Run<'_, '_> {
-    /// Carries out the next statement.
-    fn statement(&self, session: &mut Session, progress: &Progress) -> Result<(), Stop> {
-        let at = progress.done;
+    /// Carries out a statement.
+    fn statement(&self, session: &mut Session, at: usize, next: NextStatement) -> Result<(), Stop> {
         let kind = &self.migration.up.statements[at].kind;
         if *kind == StatementKind::Transactional {
             return self.in_transaction(session, at);
         }
-        match (progress.next, self.evidence(session, kind, progress.next)?) {
-            (NextStatement::Started, Evidence::Done) => {
-                return self.done(session, at);
-            }
-            (NextStatement::Started, Evidence::Unclear(evidence)) => {
+        let (text, _) = self.body(at).text();
+        let look = |sql: &str| record(session, self.context, self.step, sql);
+        match evidence(kind, next, self.was_interrupted, look)? {
+            Evidence::Done => return self.done(session, at),
+            Evidence::Unclear(evidence) => {
                 return Err(Stop::Failed(Error::Unresolved {
                     id: self.step.id.clone(),
                     statement: at + 1,
                     evidence,
                 }));
             }
-            (NextStatement::NotStarted, _) => {}
-            (_, Evidence::Clean(sql)) => {
-                self.bare(session, at, &sql)?;
+            // Not marked: what is there already would be taken for its work.
+            Evidence::InTheWay => self.bare(session, at, text, None)?,
+            Evidence::NotDone { clean } => {
+                self.mark(session, "started")?;
+                if let Some(clean) = clean {
+                    self.bare(session, at, &clean, Some(kind))?;
+                }
+                self.bare(session, at, text, Some(kind))?;
             }
-            _ => {}
         }
-        let tables = self.context.tables;
-        record(
-            session,
-            self.context,
-            &history::next_sql(tables, self.row, "started"),
-        )?;
-        let (text, _) = self.body(at).text();
-        self.bare(session, at, text)?;
         self.done(session, at)
     }
 
@@ -221,8 +221,15 @@ impl Run<'_, '_> {
         })
     }
 
-    /// A statement outside of any transaction, with the settings of the file.
-    fn bare(&self, session: &mut Session, at: usize, sql: &str) -> Result<(), Stop> {
+    /// A statement outside of any transaction, with the settings of the file. `marked` is its
+    /// kind, where it is marked as started.
+    fn bare(
+        &self,
+        session: &mut Session,
+        at: usize,
+        sql: &str,
+        marked: Option<&StatementKind>,
+    ) -> Result<(), Stop> {
         let directives = &self.migration.up.directives;
         // Such a statement waits for others without holding them up, so it waits without end
         // where the file does not say otherwise.
@@ -233,7 +240,7 @@ impl Run<'_, '_> {
             lock_timeout.as_millis(),
             statement_timeout.as_millis()
         );
-        record(session, self.context, &settings)?;
+        record(session, self.context, self.step, &settings)?;
         let id = &self.step.id;
         let blocked = |by| Event::Blocked {
             migration: id.clone(),
@@ -245,16 +252,14 @@ impl Run<'_, '_> {
         };
         let outcome = session.batch(sql, watch);
         let Err(error) = outcome else {
-            return record(session, self.context, RESET).map(drop);
+            return record(session, self.context, self.step, RESET).map(drop);
         };
-        let Some(server) = error.source.as_db_error() else {
-            return Err(Stop::Lost {
-                cause: deepest(&error.source),
-            });
-        };
-        let failed = history::next_sql(self.context.tables, self.row, "failed");
-        record(session, self.context, &format!("{RESET}; {failed}"))?;
-        if error.cancelled && server.code().code() == "57014" {
+        let server = still_there(&error.source)?;
+        record(session, self.context, self.step, RESET)?;
+        if marked.is_some() {
+            self.mark(session, "failed")?;
+        }
+        if server.code().code() == "57014" && self.context.options.canceller.is_cancelled() {
             return Err(Stop::Failed(Error::Cancelled { at: None }));
         }
         let script = &self.migration.up;
@@ -264,14 +269,23 @@ impl Run<'_, '_> {
             place: Some(Place::of(script.sql, script.statements[at].start)),
             statement: Some(at + 1),
             server: ServerError::of(server),
-            state: Left::Statements(at),
+            state: match marked {
+                Some(StatementKind::Committing) => Left::StatementsAndPart(at),
+                _ => Left::Statements(at),
+            },
         };
         Err(Stop::Failed(Error::Failed(Box::new(failure))))
     }
 
+    /// Records what is known of the next statement.
+    fn mark(&self, session: &mut Session, next: &str) -> Result<(), Stop> {
+        let sql = history::next_sql(self.context.tables, self.row, next);
+        record(session, self.context, self.step, &sql).map(drop)
+    }
+
     fn done(&self, session: &mut Session, at: usize) -> Result<(), Stop> {
         let sql = history::progress_sql(self.context.tables, self.row, at + 1);
-        record(session, self.context, &sql).map(drop)
+        record(session, self.context, self.step, &sql).map(drop)
     }
 
     /// Records the whole migration as applied, in the ledger and in refinery's history.
@@ -280,87 +294,18 @@ impl Run<'_, '_> {
         let finish = history::finish_sql(tables, self.row, self.step.chain);
         let refinery = history::refinery_sql(tables, self.migration);
         let sql = format!("BEGIN; {refinery}{finish}; COMMIT");
-        match record(session, self.context, &sql) {
-            Ok(_) => Ok(()),
-            Err(stop) => {
-                session
-                    .query("ROLLBACK")
-                    .map_err(|e| failed_to("roll back", e))?;
-                Err(stop)
-            }
+        let outcome = record(session, self.context, self.step, &sql);
+        if outcome.is_err() {
+            // Its own failure would hide the cause.
+            let _ = session.settle("ROLLBACK");
         }
-    }
-
-    /// Asks the database whether a statement was carried out.
-    fn evidence(
-        &self,
-        session: &mut Session,
-        kind: &StatementKind,
-        next: NextStatement,
-    ) -> Result<Evidence, Stop> {
-        if next == NextStatement::NotStarted {
-            return Ok(Evidence::NotDone);
-        }
-        match kind {
-            StatementKind::CreateIndexConcurrently {
-                schema,
-                table,
-                index,
-            } => {
-                let of = qualified(schema.as_deref(), table);
-                let sql = format!(
-                    "SELECT i.indisvalid AND i.indisready, pg_catalog.format('%I.%I', n.nspname, c.relname), \
-                     i.indrelid = pg_catalog.to_regclass({of}) \
-                     FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-                     JOIN pg_catalog.pg_index i ON i.indexrelid = c.oid WHERE c.relname = {} AND c.relnamespace = \
-                     (SELECT relnamespace FROM pg_catalog.pg_class WHERE oid = pg_catalog.to_regclass({of}))",
-                    literal(index),
-                    of = literal(&of),
-                );
-                let rows = record(session, self.context, &sql)?;
-                Ok(
-                    match rows.first().map(|row| (row.get(0), row.get(1), row.get(2))) {
-                        None => Evidence::NotDone,
-                        Some((Some("t"), _, Some("t"))) => Evidence::Done,
-                        Some((_, Some(index), Some("t"))) => {
-                            Evidence::Clean(format!("DROP INDEX CONCURRENTLY {index}"))
-                        }
-                        Some((_, index, _)) => Evidence::Unclear(format!(
-                            "there is an index {} on another table",
-                            index.unwrap_or_default()
-                        )),
-                    },
-                )
-            }
-            StatementKind::DropIndexConcurrently { schema, index } => {
-                let index = literal(&qualified(schema.as_deref(), index));
-                let sql = format!("SELECT pg_catalog.to_regclass({index}) IS NULL");
-                let rows = record(session, self.context, &sql)?;
-                Ok(match rows.first().and_then(|row| row.get(0)) {
-                    Some("t") => Evidence::Done,
-                    _ => Evidence::NotDone,
-                })
-            }
-            StatementKind::Transactional | StatementKind::Rerunnable => Ok(Evidence::NotDone),
-            // The server said that it failed, so it was not carried out.
-            StatementKind::Opaque if next == NextStatement::Failed => Ok(Evidence::NotDone),
-            StatementKind::Opaque => Ok(Evidence::Unclear(
-                "the connection was lost while it ran".into(),
-            )),
-        }
+        outcome.map(drop)
     }
 }
 
 const RESET: &str = "RESET ALL; SET standard_conforming_strings = on";
 
-fn qualified(schema: Option<&str>, name: &str) -> String {
-    match schema {
-        Some(schema) => format!("{}.{}", ident(schema), ident(name)),
-        None => ident(name),
-    }
-}
-
-/// The statements before a failed one stay.
+/// The statements before a failed or cancelled one stay.
 fn with_statements(stop: Stop, done: usize) -> Stop {
     let mend = |error: Error| match error {
         Error::Failed(mut failure) => {
@@ -369,6 +314,7 @@ fn with_statements(stop: Stop, done: usize) -> Stop {
             }
             Error::Failed(failure)
         }
+        Error::Cancelled { .. } => Error::Cancelled { at: None },
         other => other,
     };
     match stop {

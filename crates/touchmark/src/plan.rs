@@ -92,12 +92,21 @@ pub struct Plan {
     pub steps: Vec<Step>,
     /// Positions of migrations that refinery applied and the ledger does not know yet.
     pub adopt: Vec<usize>,
+    /// Repeatable migrations whose files are gone: the ledger is told so.
+    pub remove: Vec<MigrationId>,
     /// The chain value over everything applied, before the first step.
     pub chain: Checksum,
     /// What the database has more than the set, where the set is a prefix of it.
     pub unknown: Vec<MigrationId>,
     /// The newest version that is applied, before the first step.
     pub newest: Option<MigrationId>,
+}
+
+impl Plan {
+    /// Whether there is nothing to record beside the steps.
+    pub(crate) fn only_steps(&self) -> bool {
+        self.adopt.is_empty() && self.remove.is_empty()
+    }
 }
 
 /// Why there is no plan.
@@ -134,7 +143,15 @@ pub(crate) fn plan(set: &[EncodedMigration], rows: &Rows, target: Target) -> Res
     }
 
     let adopt: Vec<usize> = positions(&comparison, Standing::Adoptable).collect();
+    // A release behind the database does not know the newer files.
+    let remove = match target {
+        Target::Latest if !ahead => comparison.removed.clone(),
+        _ => Vec::new(),
+    };
     let mut chain = Chain::of(rows, set);
+    for id in &remove {
+        chain.remove(&id.key());
+    }
     let before = chain.head();
     let steps = choose(set, &comparison, target, ahead)
         .into_iter()
@@ -151,6 +168,7 @@ pub(crate) fn plan(set: &[EncodedMigration], rows: &Rows, target: Target) -> Res
     Ok(Plan {
         steps,
         adopt,
+        remove,
         chain: before,
         unknown: comparison.unknown,
         newest: comparison.newest,
@@ -174,7 +192,8 @@ fn is_ahead(set: &[EncodedMigration], comparison: &Comparison) -> bool {
         && comparison
             .unknown
             .iter()
-            .all(|id| last.is_none_or(|last| id.version > last))
+            // A newer release may bring an out-of-order one of any version.
+            .all(|id| id.kind == Kind::OutOfOrder || last.is_none_or(|last| id.version > last))
 }
 
 fn check_target(

@@ -11,7 +11,7 @@ use crate::lock::{self, Scope};
 use crate::rows::{LedgerRow, MigrationId, NextStatement, Progress, RowState, Rows};
 use crate::run;
 use crate::session::Session;
-use crate::{Error, Set, failed_to};
+use crate::{Error, Set};
 
 /// What somebody found out about the statement at which a migration was interrupted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,8 +80,7 @@ pub(crate) fn resolve(
         Resolution::Abandon => history::abandon_sql(tables, row.row),
         Resolution::Retry => {
             in_doubt(&row.id, progress)?;
-            // As if the server had said so itself: what is left of it is removed first.
-            history::next_sql(tables, row.row, "failed")
+            history::next_sql(tables, row.row, "retry")
         }
         Resolution::Done => {
             in_doubt(&row.id, progress)?;
@@ -100,12 +99,11 @@ pub(crate) fn resolve(
             }
         }
     };
-    match session.query(&format!("BEGIN; {sql}; COMMIT")) {
+    match session.settle(&format!("BEGIN; {sql}; COMMIT")) {
         Ok(_) => Ok(resolved),
         Err(error) => {
-            session
-                .query("ROLLBACK")
-                .map_err(|e| failed_to("roll back", e))?;
+            // Its own failure would hide the cause.
+            let _ = session.settle("ROLLBACK");
             Err(history::explain(
                 error,
                 session,
@@ -142,7 +140,7 @@ fn unfinished<'r>(rows: &'r Rows, which: &str) -> Result<(&'r LedgerRow, &'r Pro
 /// A statement that was not begun is in no doubt.
 fn in_doubt(id: &MigrationId, progress: &Progress) -> Result<(), Error> {
     match progress.next {
-        NextStatement::Started | NextStatement::Failed => Ok(()),
+        NextStatement::Started | NextStatement::Failed | NextStatement::Retry => Ok(()),
         NextStatement::NotStarted => Err(Error::NotInDoubt {
             id: id.clone(),
             statement: progress.done + 1,

@@ -71,6 +71,8 @@ pub enum RowState {
     Running(Progress),
     /// An unfinished one that was given up by hand.
     Abandoned,
+    /// A repeatable one whose file is gone; what it made may still be there.
+    Removed,
 }
 
 /// How far a migration without a transaction has come.
@@ -93,6 +95,8 @@ pub enum NextStatement {
     Started,
     /// It was started, and the server said that it failed.
     Failed,
+    /// It was started, and somebody has said that it was not carried out.
+    Retry,
 }
 
 /// One row of the ledger. Times are as the server writes them.
@@ -171,8 +175,10 @@ impl Rows {
     pub(crate) fn lookup(&self) -> Lookup<'_> {
         let mut ledger = HashMap::with_capacity(self.ledger.len());
         for row in &self.ledger {
-            if row.state != RowState::Abandoned {
-                ledger.insert(row.id.key(), row);
+            match row.state {
+                RowState::Abandoned => {}
+                RowState::Removed => drop(ledger.remove(&row.id.key())),
+                _ => drop(ledger.insert(row.id.key(), row)),
             }
         }
         let refinery = self.refinery.iter().map(|row| (row.version, row)).collect();

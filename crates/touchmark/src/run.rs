@@ -81,7 +81,15 @@ pub(crate) fn connect<'a>(
     config: &Config,
     events: Events<'a>,
 ) -> Result<Session<'a>, Error> {
-    let deadline = Instant::now() + options.wait;
+    connect_until(Instant::now() + options.wait, options, config, events)
+}
+
+fn connect_until<'a>(
+    deadline: Instant,
+    options: &Options,
+    config: &Config,
+    events: Events<'a>,
+) -> Result<Session<'a>, Error> {
     Session::connect(
         &options.connector,
         config,
@@ -227,7 +235,7 @@ fn settled_without_lock(
     }
     let rows = read(session, context.tables, start)?;
     let plan = plan_for(context, &rows, report)?;
-    if plan.steps.is_empty() && (plan.adopt.is_empty() || start.standby) {
+    if plan.steps.is_empty() && (plan.only_steps() || start.standby) {
         finish_report(context, &plan, report);
         return Ok(true);
     }
@@ -260,7 +268,7 @@ fn round(
             report.record(MigrationId::of(&context.set[position]), Duration::ZERO);
         }
         let plan = plan_for(context, &rows, report)?;
-        if plan.steps.is_empty() && plan.adopt.is_empty() {
+        if plan.steps.is_empty() && plan.only_steps() {
             release(session, context)?;
             finish_report(context, &plan, report);
             return Ok(());
@@ -289,7 +297,6 @@ fn round(
                 Ok(()) => {}
                 Err(stop) if context.scope == Scope::Transaction => {
                     retries.pause(session, context, &step.id, stop)?;
-                    known = true;
                     continue 'again;
                 }
                 Err(stop) => return Err(stop),
@@ -323,6 +330,11 @@ fn apply(
 ) -> Result<(), Stop> {
     let directives = &context.set[step.position].up.directives;
     if !directives.no_transaction {
+        // Some of its statements may be carried out already.
+        if step.action == Action::Resume {
+            let id = step.id.clone();
+            return Err(Stop::Failed(Error::UnfinishedTransaction { id }));
+        }
         return transaction::apply(session, context, step, newest);
     }
     if context.scope == Scope::Transaction {
@@ -384,10 +396,10 @@ fn adopt(
     found: &Found,
 ) -> Result<(), Error> {
     history::create(session, context.tables, context.scope, found)?;
-    if plan.adopt.is_empty() {
+    if plan.only_steps() {
         return Ok(());
     }
-    let rows: Vec<_> = plan
+    let mut rows: Vec<_> = plan
         .adopt
         .iter()
         .map(|position| {
@@ -398,12 +410,14 @@ fn adopt(
             history::adopt_sql(context.tables, &entry, plan.chain)
         })
         .collect();
+    let removed = plan.remove.iter();
+    rows.extend(removed.map(|id| history::removed_sql(context.tables, id, plan.chain)));
     let sql = match context.scope {
         Scope::Session => format!("BEGIN; {}; COMMIT", rows.join(";\n")),
         Scope::Transaction => rows.join(";\n"),
     };
-    if let Err(error) = session.query(&sql) {
-        let _ = session.query("ROLLBACK");
+    if let Err(error) = session.settle(&sql) {
+        let _ = session.settle("ROLLBACK");
         return Err(history::explain(
             error,
             session,
@@ -414,9 +428,11 @@ fn adopt(
     if plan.steps.is_empty() {
         release(session, context)?;
     }
-    context.events.emit(Event::Adopted {
-        count: plan.adopt.len(),
-    });
+    if !plan.adopt.is_empty() {
+        context.events.emit(Event::Adopted {
+            count: plan.adopt.len(),
+        });
+    }
     Ok(())
 }
 
@@ -425,7 +441,7 @@ fn release(session: &mut Session, context: &Context) -> Result<(), Error> {
     match context.scope {
         Scope::Session => Ok(()),
         Scope::Transaction => session
-            .query("COMMIT")
+            .settle("COMMIT")
             .map(drop)
             .map_err(|e| failed_to("end a transaction", e)),
     }
@@ -451,7 +467,7 @@ fn recover<'a>(
     let deadline = Instant::now() + RECONNECT.min(context.options.wait);
     let mut backoff = Backoff::new();
     loop {
-        match connect(context.options, config, context.events) {
+        match connect_until(deadline, context.options, config, context.events) {
             Ok(session) => return Ok(session),
             Err(Error::Connect { .. }) if Instant::now() < deadline => {
                 std::thread::sleep(backoff.next());

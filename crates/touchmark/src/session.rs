@@ -73,8 +73,11 @@ impl<'a> Session<'a> {
         let notices = Notices::default();
         let mut backoff = Backoff::new();
         let client = loop {
+            // The driver's own timeout ends with the socket's connection, before the login.
+            let limit = config.get_connect_timeout().copied().unwrap_or(ANSWER);
             let opening = (connector.open)(config.clone(), notices.clone());
             let opened = runtime.block_on(async {
+                let opening = pin!(tokio::time::timeout(limit, opening));
                 match select(opening, pin!(canceller.cancelled(CancelAt::First))).await {
                     Either::Left((opened, _)) => Some(opened),
                     Either::Right(_) => None,
@@ -82,11 +85,18 @@ impl<'a> Session<'a> {
             });
             let error = match opened {
                 None => return Err(Error::Cancelled { at: None }),
-                Some(Ok((client, drive))) => {
+                Some(Err(_)) => {
+                    return Err(Error::Connect {
+                        place: place(config),
+                        cause: format!("no answer within {} s", limit.as_secs_f64()),
+                        code: None,
+                    });
+                }
+                Some(Ok(Ok((client, drive)))) => {
                     runtime.spawn(drive);
                     break client;
                 }
-                Some(Err(error)) => error,
+                Some(Ok(Err(error))) => error,
             };
             if !passes_by_itself(&error) || Instant::now() >= deadline {
                 return Err(connect_error(config, &error));
@@ -127,10 +137,19 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Runs statements that are no migration: one round trip, rows by statement.
+    /// Runs statements that only look: one round trip, rows by statement.
     pub(crate) fn query(&mut self, sql: &str) -> Result<Results, BatchError> {
         let watch = Watch {
             cancel_at: CancelAt::First,
+            look_after: None,
+        };
+        self.batch(sql, watch)
+    }
+
+    /// Runs statements that record something, which nobody cancels.
+    pub(crate) fn settle(&mut self, sql: &str) -> Result<Results, BatchError> {
+        let watch = Watch {
+            cancel_at: CancelAt::Never,
             look_after: None,
         };
         self.batch(sql, watch)
@@ -149,7 +168,8 @@ impl<'a> Session<'a> {
                     None => Box::pin(std::future::pending()),
                     Some((after, _)) => Box::pin(async move {
                         tokio::time::sleep(after).await;
-                        this.blockers().await.unwrap_or_default()
+                        let looking = tokio::time::timeout(ASIDE, this.blockers());
+                        looking.await.ok().flatten().unwrap_or_default()
                     }),
                 };
             let mut interrupted: Pin<Box<dyn Future<Output = ()> + '_>> =
@@ -169,11 +189,20 @@ impl<'a> Session<'a> {
                         cancelled = true;
                         interrupted = Box::pin(std::future::pending());
                         // An error here leaves the statement running; its end is waited for.
-                        let _ = (this.connector.cancel)(this.client.cancel_token()).await;
+                        let cancel = (this.connector.cancel)(this.client.cancel_token());
+                        let _ = tokio::time::timeout(ASIDE, cancel).await;
                     }
                 }
             }
         });
+        if cancelled && outcome.is_ok() {
+            // The server carries a cancel out when it gets to it, whatever runs then: let that be
+            // nothing.
+            let nothing = format!("SELECT pg_catalog.pg_sleep({})", LATE_CANCEL.as_secs_f64());
+            let _ = this
+                .runtime
+                .block_on(collect(&this.client, &nothing, &mut Vec::new()));
+        }
         self.emit_notices();
         match outcome {
             Ok(()) => Ok(done),
@@ -215,6 +244,13 @@ impl<'a> Session<'a> {
         }
     }
 }
+
+/// How long a second connection may take, which only helps the first one.
+const ASIDE: Duration = Duration::from_secs(5);
+/// How late a cancel may arrive at the statement after the one that it was meant for.
+const LATE_CANCEL: Duration = Duration::from_millis(200);
+/// How long a server may take to answer a login, where the configuration does not say.
+const ANSWER: Duration = Duration::from_secs(30);
 
 /// Waits; true when it was cancelled.
 async fn paused(pause: Duration, canceller: &Canceller) -> bool {

@@ -64,15 +64,16 @@ impl Connector {
     }
 }
 
+/// A loop that raises a notice for each row must not fill the memory.
+const MOST: usize = 1000;
+
 fn keep(notices: &Notices, message: AsyncMessage) {
     let AsyncMessage::Notice(notice) = message else {
         return;
     };
-    // What `IF NOT EXISTS` and the like have to say is no news to anybody.
-    if matches!(notice.severity(), "DEBUG" | "LOG") {
-        return;
-    }
-    if let Ok(mut notices) = notices.lock() {
+    if let Ok(mut notices) = notices.lock()
+        && notices.len() < MOST
+    {
         notices.push(Event::Notice {
             severity: notice.severity().into(),
             message: notice.message().into(),

@@ -360,28 +360,12 @@ pub(crate) fn stopped(
         cancelled,
         blocked_by,
     } = error;
-    let Some(server) = source.as_db_error() else {
-        let cause = deepest(&source);
-        return match source.is_closed() || is_io(&source) {
-            true => Stop::Lost { cause },
-            false => Stop::Failed(Error::ConnectionLost { cause }),
-        };
+    let server = match still_there(&source) {
+        Ok(server) => server,
+        Err(stop) => return stop,
     };
-    match server.code().code() {
-        // Somebody has ended the session on purpose: going on would work against them.
-        "57P01" => {
-            return Stop::Failed(Error::ConnectionLost {
-                cause: server.message().into(),
-            });
-        }
-        "57P02" | "57P03" => {
-            return Stop::Lost {
-                cause: server.message().into(),
-            };
-        }
-        _ => {}
-    }
-    let rolled_back = session.query("ROLLBACK").is_ok();
+    let rolled_back = session.settle("ROLLBACK").is_ok();
+    let cancelled = cancelled || context.options.canceller.is_cancelled();
     if cancelled && server.code().code() == "57014" {
         return Stop::Failed(Error::Cancelled {
             at: Some(id.clone()),
@@ -420,6 +404,24 @@ pub(crate) fn stopped(
             error: Box::new(error),
         },
         _ => Stop::Failed(error),
+    }
+}
+
+/// What the server said, where the session is still there to say more.
+pub(crate) fn still_there(error: &tokio_postgres::Error) -> Result<&DbError, Stop> {
+    let Some(server) = error.as_db_error() else {
+        let cause = deepest(error);
+        return Err(match error.is_closed() || is_io(error) {
+            true => Stop::Lost { cause },
+            false => Stop::Failed(Error::ConnectionLost { cause }),
+        });
+    };
+    let cause = server.message().to_owned();
+    match server.code().code() {
+        // Somebody has ended the session on purpose: going on would work against them.
+        "57P01" => Err(Stop::Failed(Error::ConnectionLost { cause })),
+        "57P02" | "57P03" => Err(Stop::Lost { cause }),
+        _ => Ok(server),
     }
 }
 
@@ -467,7 +469,7 @@ fn lost_transaction(
 }
 
 /// An error of writing the rows, where it has a message of its own.
-fn bookkeeping(
+pub(crate) fn bookkeeping(
     server: &DbError,
     session: &Session,
     tables: &Tables,

@@ -321,6 +321,7 @@ impl<'a> Body<'a> {
             },
             RERUNNABLE => StatementKind::Rerunnable,
             OPAQUE => StatementKind::Opaque,
+            COMMITTING => StatementKind::Committing,
             _ => return Err(self.damaged()),
         })
     }

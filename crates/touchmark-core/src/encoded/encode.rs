@@ -115,6 +115,7 @@ fn statement_kind(out: &mut Vec<u8>, kind: &StatementKind) {
         }
         StatementKind::Rerunnable => number(out, RERUNNABLE),
         StatementKind::Opaque => number(out, OPAQUE),
+        StatementKind::Committing => number(out, COMMITTING),
     }
 }
 

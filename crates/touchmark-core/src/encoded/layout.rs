@@ -39,3 +39,4 @@ pub(super) const CREATE_INDEX: u64 = 1;
 pub(super) const DROP_INDEX: u64 = 2;
 pub(super) const RERUNNABLE: u64 = 3;
 pub(super) const OPAQUE: u64 = 4;
+pub(super) const COMMITTING: u64 = 5;

@@ -43,6 +43,7 @@ fn set() -> MigrationSet {
         },
         StatementKind::Rerunnable,
         StatementKind::Opaque,
+        StatementKind::Committing,
     ];
     let directives = Directives {
         no_transaction: true,
@@ -79,7 +80,7 @@ fn set() -> MigrationSet {
                 i64::MAX,
                 19,
                 "last",
-                script("a;b;c;d;e;", directives, &kinds),
+                script("a;b;c;d;e;f;", directives, &kinds),
                 None,
             ),
             migration(

@@ -20,7 +20,9 @@ pub(crate) fn check(sql: &str, source: &Source, directives: &Directives) -> Vec<
         findings.extend(transaction_control(&head, directives));
         findings.extend(lock_loss(&head, piece));
         findings.extend(concurrent_index(&head));
-        if !directives.no_transaction {
+        if directives.no_transaction {
+            findings.extend(session_state(&head, piece));
+        } else {
             findings.extend(needs_no_transaction(&head, &context));
             findings.extend(new_enum_value(&head, piece, &context));
         }
@@ -191,6 +193,35 @@ fn needs_no_transaction(head: &Head<'_>, context: &Context) -> Option<Finding> {
         format!("`{}` can't run in a transaction", refusal.what),
         "add the line `-- touchmark: no-transaction` at the top of the file; other statements \
          belong into another file, so that they stay in a transaction",
+    ))
+}
+
+/// What one statement does to its session is gone before the next one of a file without a
+/// transaction, so that it would be left out without a word.
+fn session_state(head: &Head<'_>, piece: &Piece) -> Option<Finding> {
+    let is_temporary = |at: usize| head.is(at, "temp") || head.is(at, "temporary");
+    let is_create = head.is(0, "create");
+    let (what, span) = if head.is(0, "set") || head.is(0, "reset") {
+        ("a setting", head.span(2))
+    } else if is_create
+        && (is_temporary(1) || head.starts(&["create", "or", "replace"]) && is_temporary(3))
+    {
+        ("a temporary object", head.span(3))
+    } else if head.is(0, "prepare") && !head.is(1, "transaction") {
+        ("a prepared statement", head.span(2))
+    } else if head.is(0, "declare") {
+        ("a cursor", head.span(2))
+    } else if head.is(0, "listen") {
+        ("a `LISTEN`", head.span(2))
+    } else {
+        let call = call_of(head.sql, piece.span.clone(), |name| name == "set_config");
+        ("a setting", call.filter(|_| head.is(0, "select"))?)
+    };
+    Some(Finding::error(
+        span,
+        format!("{what} does not last until the next statement of a file with `no-transaction`"),
+        "delete it: name every object with its schema, and set timeouts with the directives \
+         `lock-timeout` and `statement-timeout`",
     ))
 }
 

@@ -66,7 +66,7 @@ pub(crate) fn kind(sql: &str, span: Range<usize>) -> StatementKind {
     }
     let commits_itself = head.is(0, "call") || head.is(0, "do") && ends_transactions(&sql[span]);
     if commits_itself {
-        StatementKind::Opaque
+        StatementKind::Committing
     } else {
         StatementKind::Transactional
     }

@@ -295,3 +295,27 @@ fn the_messages() {
     ]);
     insta::assert_snapshot!(directory.problems());
 }
+
+/// Each statement of such a file is a transaction of its own, and the session is cleaned after it.
+#[test]
+fn settings_do_not_last_in_a_file_without_a_transaction() {
+    let header = "-- touchmark: no-transaction\n";
+    for (sql, start) in [
+        ("SET search_path = app;", "2:1: a setting does not last"),
+        ("SET LOCAL lock_timeout = 0;", "2:1: a setting"),
+        ("RESET ALL;", "2:1: a setting"),
+        ("SELECT set_config('a.b', '', false);", "2:8: a setting"),
+        ("CREATE TEMP TABLE t ();", "2:1: a temporary object"),
+        (
+            "CREATE OR REPLACE TEMPORARY VIEW v AS SELECT 1;",
+            "2:1: a temporary",
+        ),
+        ("PREPARE p AS SELECT 1;", "2:1: a prepared statement"),
+    ] {
+        wrong(&format!("{header}{sql}"), &[start]);
+        fine(sql);
+    }
+    fine(&format!(
+        "{header}UPDATE t SET a = 1;\nALTER TABLE t SET (fillfactor = 50);"
+    ));
+}

@@ -1,7 +1,8 @@
 //! What statements mean for a run without a transaction.
 
 use touchmark_core::StatementKind::{
-    self, CreateIndexConcurrently, DropIndexConcurrently, Opaque, Rerunnable, Transactional,
+    self, Committing, CreateIndexConcurrently, DropIndexConcurrently, Opaque, Rerunnable,
+    Transactional,
 };
 
 use crate::directory::fine;
@@ -52,8 +53,8 @@ fn b31_kinds() {
         ("CREATE DATABASE d", Opaque),
         ("DROP DATABASE d", Opaque),
         ("ALTER TABLE p DETACH PARTITION q CONCURRENTLY", Opaque),
-        ("CALL p()", Opaque),
-        ("DO $$ BEGIN UPDATE t SET a = 1; COMMIT; END $$", Opaque),
+        ("CALL p()", Committing),
+        ("DO $$ BEGIN UPDATE t SET a = 1; COMMIT; END $$", Committing),
         (
             "DO $$ BEGIN UPDATE t SET committed = 1; END $$",
             Transactional,

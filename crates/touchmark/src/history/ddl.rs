@@ -103,11 +103,11 @@ pub(crate) fn create(
     if scope == Scope::Session {
         sql = format!("BEGIN; {sql} COMMIT");
     }
-    match session.query(&sql) {
+    match session.settle(&sql) {
         Ok(_) => Ok(()),
         Err(error) => {
             // The lock stays with the session; only the transaction is given up.
-            let _ = session.query("ROLLBACK");
+            let _ = session.settle("ROLLBACK");
             Err(explain(error, session, tables, "create the history tables"))
         }
     }
@@ -124,12 +124,12 @@ fn ledger_sql(tables: &Tables) -> String {
             name text NOT NULL,
             leaf bytea NOT NULL,
             chain bytea,
-            state text NOT NULL CHECK (state IN ('applied', 'adopted', 'running', 'abandoned')),
+            state text NOT NULL CHECK (state IN ('applied', 'adopted', 'running', 'abandoned', 'removed')),
             up_sql text NOT NULL,
             down_sql text,
             statements bytea[],
             statements_done integer NOT NULL DEFAULT 0,
-            next_statement text CHECK (next_statement IN ('started', 'failed')),
+            next_statement text CHECK (next_statement IN ('started', 'failed', 'retry')),
             role text NOT NULL DEFAULT session_user,
             application text NOT NULL DEFAULT pg_catalog.current_setting('application_name'),
             build text NOT NULL,

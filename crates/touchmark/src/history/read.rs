@@ -120,8 +120,10 @@ fn ledger_row(row: &SimpleQueryRow) -> Option<LedgerRow> {
             done: row.get(7)?.parse().ok()?,
             next: match row.get(8) {
                 None => NextStatement::NotStarted,
+                Some("started") => NextStatement::Started,
                 Some("failed") => NextStatement::Failed,
-                Some(_) => NextStatement::Started,
+                Some("retry") => NextStatement::Retry,
+                Some(_) => return None,
             },
             statements: row
                 .get(9)
@@ -131,6 +133,7 @@ fn ledger_row(row: &SimpleQueryRow) -> Option<LedgerRow> {
                 .collect(),
         }),
         "abandoned" => RowState::Abandoned,
+        "removed" => RowState::Removed,
         _ => return None,
     };
     Some(LedgerRow {

@@ -1,9 +1,10 @@
 //! Writing what was applied.
 
+use touchmark_core::Checksum;
 use touchmark_core::encoded::EncodedMigration;
-use touchmark_core::{Checksum, Kind};
 
 use super::Tables;
+use crate::rows::MigrationId;
 use crate::sql::{bytea, literal, literal_or_null};
 
 /// What the ledger is told of one migration.
@@ -128,9 +129,6 @@ pub(crate) fn refinery_sql(tables: &Tables, migration: &EncodedMigration) -> Str
     let Some(checksum) = migration.refinery.first() else {
         return String::new();
     };
-    if migration.kind == Kind::Repeatable {
-        return String::new();
-    }
     // The same form as refinery's own: RFC 3339, UTC.
     format!(
         "INSERT INTO {} (version, name, applied_on, checksum) VALUES ({}, {}, \
@@ -138,5 +136,17 @@ pub(crate) fn refinery_sql(tables: &Tables, migration: &EncodedMigration) -> Str
         tables.refinery,
         migration.version,
         literal(migration.name),
+    )
+}
+
+/// The row that a repeatable migration's file is gone, with the SQL that made what may be left.
+pub(crate) fn removed_sql(tables: &Tables, id: &MigrationId, chain: Checksum) -> String {
+    let Tables { ledger, .. } = tables;
+    format!(
+        "INSERT INTO {ledger} ({COLUMNS}, chain, state, finished_at) \
+         SELECT {COLUMNS}, {}, 'removed', pg_catalog.now() FROM {ledger} WHERE id = \
+         (SELECT pg_catalog.max(id) FROM {ledger} WHERE kind = 'R' AND name = {} AND state = 'applied')",
+        bytea(chain),
+        literal(&id.name),
     )
 }

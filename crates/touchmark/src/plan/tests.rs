@@ -126,6 +126,11 @@ fn check(files: &str, recorded: &str, target: &str, expected: &str) {
                 })
                 .collect();
             words.extend((!plan.adopt.is_empty()).then(|| format!("adopt {}", plan.adopt.len())));
+            words.extend(
+                plan.remove
+                    .iter()
+                    .map(|id| format!("remove {}", id.short())),
+            );
             words.extend((!plan.unknown.is_empty()).then(|| "ahead".into()));
             words.join(", ")
         }
@@ -182,7 +187,31 @@ fn a_database_that_is_ahead() {
 }
 
 #[test]
+fn repeatable_files_that_are_gone() {
+    check("V1 R:b", "V1 R:a R:b", "latest", "remove R__a");
+    check("V1", "V1 R:a", "1", "");
+    check("V1", "V1 V2 R:a", "latest", "ahead");
+}
+
+#[test]
+fn a_late_out_of_order_file_of_a_newer_release() {
+    check("V1 V3", "V1 V3 U2", "latest", "ahead");
+}
+
+#[test]
 fn refusals() {
+    check(
+        "V1 V2 V3",
+        "V1 V3?",
+        "latest",
+        "V2__m is not applied, and the newer V3__m is",
+    );
+    check(
+        "V1 V2 V3",
+        "V1 V2 V3?",
+        "2",
+        "TargetBehind { version: 2, newest: MigrationId { kind: Versioned, version: 3, name: \"m\" } }",
+    );
     check(
         "V1 V2",
         "V1 V2!",
