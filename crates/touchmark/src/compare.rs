@@ -104,8 +104,10 @@ pub struct Comparison {
     pub unknown: Vec<MigrationId>,
     /// Repeatable ones that were applied and whose files are gone.
     pub removed: Vec<MigrationId>,
-    /// The newest version that is applied, or begun.
+    /// The newest version that is applied.
     pub newest: Option<MigrationId>,
+    /// The newest version that is applied, or begun and not finished.
+    pub begun: Option<MigrationId>,
 }
 
 /// Holds a set against the records of a database.
@@ -113,7 +115,8 @@ pub fn compare(set: &[EncodedMigration], rows: &Rows) -> Comparison {
     let lookup = rows.lookup();
     let mut findings = Vec::new();
     let unknown = unknown(set, &lookup);
-    let newest = newest(&lookup);
+    let newest = versions(&lookup).max_by_key(|id| id.version);
+    let begun = begun(&lookup);
     let removed = removed(set, &lookup);
     let standing = set
         .iter()
@@ -123,7 +126,7 @@ pub fn compare(set: &[EncodedMigration], rows: &Rows) -> Comparison {
                 Some(row) => recorded(migration, row, &lookup, &mut findings),
                 None => from_refinery(migration, &lookup, &mut findings),
             };
-            match &newest {
+            match &begun {
                 Some(newest)
                     if standing == Standing::Pending
                         && migration.kind == Kind::Versioned
@@ -149,6 +152,7 @@ pub fn compare(set: &[EncodedMigration], rows: &Rows) -> Comparison {
         unknown,
         removed,
         newest,
+        begun,
     }
 }
 
@@ -270,7 +274,7 @@ fn removed(set: &[EncodedMigration], lookup: &Lookup) -> Vec<MigrationId> {
     removed
 }
 
-fn newest(lookup: &Lookup) -> Option<MigrationId> {
+fn begun(lookup: &Lookup) -> Option<MigrationId> {
     let begun = lookup.ledger.values().map(|row| row.id.clone());
     versions(lookup)
         .chain(begun.filter(|id| id.kind != Kind::Repeatable))

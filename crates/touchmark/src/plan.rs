@@ -210,7 +210,7 @@ fn check_target(
         let nearest = versions().min_by_key(|v| v.abs_diff(version));
         return Err(Refusal::TargetUnknown { version, nearest });
     }
-    match &comparison.newest {
+    match &comparison.begun {
         Some(newest) if newest.version > version => Err(Refusal::TargetBehind {
             version,
             newest: newest.clone(),
