@@ -44,16 +44,7 @@ fn an_index_is_built_concurrently_while_others_wait() {
     let db = database();
     applied(&db.url, &encoded(&[T]));
     let set = encoded(&[T, INDEX]);
-    std::thread::scope(|scope| {
-        let runs: Vec<_> = (0..8)
-            .map(|_| scope.spawn(|| migrate(&db.url, &set).unwrap()))
-            .collect();
-        let applied: usize = runs
-            .into_iter()
-            .map(|run| run.join().unwrap().applied.len())
-            .sum();
-        assert_eq!(applied, 1);
-    });
+    assert_eq!(at_once(8, || migrate(&db.url, &set).unwrap()), 1);
     assert_eq!(
         value(
             &db.url,
@@ -180,22 +171,12 @@ fn more_starts_than_connections() {
     let db = server.create_database().unwrap();
     let set = encoded(&[T]);
     let events = Events::default();
-    std::thread::scope(|scope| {
-        let runs: Vec<_> = (0..120)
-            .map(|_| {
-                scope.spawn(|| {
-                    Migrator::new(&Set::from_bytes(&set))
-                        .on_event(|event| events.push(event))
-                        .run(&db.url)
-                        .unwrap()
-                })
-            })
-            .collect();
-        let applied: usize = runs
-            .into_iter()
-            .map(|run| run.join().unwrap().applied.len())
-            .sum();
-        assert_eq!(applied, 1);
-    });
+    let run = || {
+        Migrator::new(&Set::from_bytes(&set))
+            .on_event(|event| events.push(event))
+            .run(&db.url)
+            .unwrap()
+    };
+    assert_eq!(at_once(120, run), 1);
     assert!(events.any(|e| matches!(e, Event::WaitingForServer { .. })));
 }

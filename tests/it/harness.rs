@@ -77,6 +77,28 @@ pub fn names(report: &Report) -> Vec<String> {
     report.applied.iter().map(|m| m.id.to_string()).collect()
 }
 
+/// Starts so many runs at once; gives how many migrations they applied in all.
+pub fn at_once(runs: usize, run: impl Fn() -> Report + Sync) -> usize {
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..runs).map(|_| scope.spawn(&run)).collect();
+        threads
+            .into_iter()
+            .map(|thread| thread.join().unwrap().applied.len())
+            .sum()
+    })
+}
+
+/// Ends the sessions of a database that run this, as an operator would.
+pub fn terminate(url: &str, query: &str) {
+    value(
+        url,
+        &format!(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() \
+             AND query LIKE '%{query}%' AND pid <> pg_backend_pid()"
+        ),
+    );
+}
+
 /// Collects the events of a run.
 #[derive(Default)]
 pub struct Events(Mutex<Vec<Event>>);

@@ -79,10 +79,7 @@ fn a_terminated_session_is_not_made_again() {
     std::thread::scope(|scope| {
         let run = scope.spawn(|| migrate(&db.url, &set));
         eventually("it runs", || running(&db.url, "pg_sleep"));
-        value(
-            &db.url,
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE '%pg_sleep(30)%' AND pid <> pg_backend_pid()",
-        );
+        terminate(&db.url, "pg_sleep(30)");
         let error = run.join().unwrap().unwrap_err();
         assert!(matches!(error, Error::ConnectionLost { .. }), "{error:?}");
     });
@@ -221,10 +218,7 @@ fn a_terminated_session_is_not_made_again_without_a_transaction_either() {
                 .run(&db.url)
         });
         eventually("it runs", || running(&db.url, "pg_sleep(30)"));
-        value(
-            &db.url,
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE '%pg_sleep(30)%' AND pid <> pg_backend_pid()",
-        );
+        terminate(&db.url, "pg_sleep(30)");
         let error = run.join().unwrap().unwrap_err();
         assert!(matches!(error, Error::ConnectionLost { .. }), "{error:?}");
     });

@@ -126,16 +126,7 @@ fn behind_a_transaction_pooler() {
         client(&url).batch_execute(leak).unwrap();
     }
     let set = encoded(&[A, B]);
-    std::thread::scope(|scope| {
-        let runs: Vec<_> = (0..8)
-            .map(|_| scope.spawn(|| migrate(&url, &set).unwrap()))
-            .collect();
-        let applied: usize = runs
-            .into_iter()
-            .map(|run| run.join().unwrap().applied.len())
-            .sum();
-        assert_eq!(applied, 2);
-    });
+    assert_eq!(at_once(8, || migrate(&url, &set).unwrap()), 2);
     assert_eq!(
         value(
             &db.url,

@@ -315,7 +315,7 @@ fn findings_help(findings: &[Finding]) -> String {
             "run a release that has it, or bring its file back; a database of another branch can be made anew with `cargo xtask db-reset`".into()
         }
         Some(Finding::OutOfOrder { id, newest }) => format!(
-            "give it a version above {}, or a name that begins with U to allow it: `git mv {id}.sql U{}__{}.sql`",
+            "give it a version above {}, or rename it to `U{}__{}.sql`, which may be applied late",
             newest.version, id.version, id.name
         ),
         Some(Finding::HistoryRowMissing { .. } | Finding::HistoryRowChanged { .. }) => {

@@ -1,23 +1,30 @@
 //! A run from connecting to the report.
 
+mod prepare;
+mod recover;
+mod start;
+
 use std::time::{Duration, Instant};
 
 use tokio_postgres::Config;
 use touchmark_core::Kind;
-use touchmark_core::encoded::{Encoded, EncodedMigration, EncodedScript};
+use touchmark_core::encoded::{EncodedMigration, EncodedScript};
 
-use crate::backoff::Backoff;
 use crate::cancel::Canceller;
 use crate::event::{Event, Events};
-use crate::history::{self, Entry, Found, Probe, Tables};
-use crate::lock::{self, Scope};
+use crate::history::Tables;
+use crate::lock::Scope;
 use crate::plan::{Action, Plan, Refusal, Step, Target, plan};
 use crate::report::{AppliedMigration, Report};
 use crate::rows::{MigrationId, Rows};
 use crate::session::Session;
 use crate::tls::Connector;
 use crate::transaction::{Retries, Stop};
-use crate::{Error, Set, failed_to, no_transaction, transaction};
+use crate::{Error, Set, no_transaction, transaction};
+
+use prepare::{locked_rows, prepare, release};
+use recover::recover;
+pub(crate) use start::{Start, connect, look, read};
 
 /// The settings of a run.
 #[derive(Clone)]
@@ -53,121 +60,6 @@ impl Context<'_> {
             _ => format!("{}/{name}", self.directory),
         }
     }
-}
-
-/// What the first round trip tells.
-pub(crate) struct Start {
-    pub scope: Scope,
-    pub standby: bool,
-    /// None where a table is missing.
-    pub probe: Option<Probe>,
-}
-
-impl Start {
-    /// Whether everything of the set is applied, nothing is unfinished, and nobody has applied
-    /// more behind the ledger's back.
-    pub(crate) fn is_current(&self, set: &Encoded) -> bool {
-        self.probe.as_ref().is_some_and(|probe| {
-            probe.head == Some(set.head())
-                && !probe.unfinished
-                && probe.last_version.unwrap_or(-1) == set.last_version()
-        })
-    }
-}
-
-/// Opens the connection of a run.
-pub(crate) fn connect<'a>(
-    options: &Options,
-    config: &Config,
-    events: Events<'a>,
-) -> Result<Session<'a>, Error> {
-    connect_until(Instant::now() + options.wait, options, config, events)
-}
-
-fn connect_until<'a>(
-    deadline: Instant,
-    options: &Options,
-    config: &Config,
-    events: Events<'a>,
-) -> Result<Session<'a>, Error> {
-    Session::connect(
-        &options.connector,
-        config,
-        &options.canceller,
-        events,
-        deadline,
-    )
-}
-
-/// The one round trip of a start that has nothing to do.
-pub(crate) fn look(session: &mut Session, tables: &Tables, set: &Encoded) -> Result<Start, Error> {
-    let sql = format!(
-        "SELECT pg_catalog.pg_backend_pid(), pg_catalog.pg_is_in_recovery(); {}",
-        history::probe_sql(tables, set.head())
-    );
-    let (results, probe) = match session.query(&sql) {
-        Ok(results) => {
-            let probe = results
-                .get(1)
-                .and_then(|rows| rows.first())
-                .map(Probe::read);
-            (results, probe)
-        }
-        Err(error) => {
-            let code = error
-                .source
-                .as_db_error()
-                .map(|e| e.code().code().to_owned());
-            // undefined_table, invalid_schema_name
-            if !matches!(code.as_deref(), Some("42P01" | "3F000")) {
-                return Err(history::explain(error, session, tables, "read the history"));
-            }
-            (error.done, None)
-        }
-    };
-    let first = results.first().and_then(|rows| rows.first());
-    let pid: Option<i32> = first.and_then(|row| row.get(0)?.parse().ok());
-    // Behind a transaction pooler, the process that answers is not the one that was promised.
-    let scope = match (session.start_pid, pid) {
-        (Some(start), Some(pid)) if start != pid => Scope::Transaction,
-        _ => Scope::Session,
-    };
-    Ok(Start {
-        scope,
-        standby: first.and_then(|row| row.get(1)) == Some("t"),
-        probe,
-    })
-}
-
-/// Reads what is recorded, without a lock and without creating anything.
-pub(crate) fn read(session: &mut Session, tables: &Tables, start: &Start) -> Result<Rows, Error> {
-    if start.probe.is_some() {
-        return read_tables(session, tables, &Found::both());
-    }
-    let results = session
-        .query(&history::exist_sql(tables))
-        .map_err(|e| failed_to("look for the history", e))?;
-    let found = Found::read(results.first());
-    found.check(tables)?;
-    read_tables(session, tables, &found)
-}
-
-fn read_tables(session: &mut Session, tables: &Tables, found: &Found) -> Result<Rows, Error> {
-    if !found.refinery && !found.ledger {
-        return Ok(Rows::default());
-    }
-    let results = session
-        .query(&history::read_sql(tables, found, "true"))
-        .map_err(|e| history::explain(e, session, tables, "read the history"))?;
-    read_results(&results)
-}
-
-fn read_results(results: &crate::session::Results) -> Result<Rows, Error> {
-    let empty = Vec::new();
-    history::read_rows(
-        results.first().unwrap_or(&empty),
-        results.get(1).unwrap_or(&empty),
-    )
 }
 
 /// Migrates.
@@ -350,138 +242,6 @@ fn apply(
     };
     no_transaction::apply(session, context, step, row)
 }
-
-/// Takes the lock and reads the history under it.
-fn locked_rows(
-    session: &mut Session,
-    context: &Context,
-    known: bool,
-) -> Result<(Rows, Found), Error> {
-    let tables = context.tables;
-    let then = match known {
-        true => history::read_sql(tables, &Found::both(), &lock::holds(&[tables.keys.run])),
-        false => history::exist_sql(tables),
-    };
-    let wait = context.options.wait;
-    let results = lock::acquire(session, context.events, tables, context.scope, wait, &then)?;
-    if known {
-        return Ok((read_results(&results)?, Found::both()));
-    }
-    let found = Found::read(results.first());
-    found.check(tables)?;
-    Ok((read_tables(session, tables, &found)?, found))
-}
-
-/// Creates the tables that are missing, and takes refinery's rows over.
-fn prepare(
-    session: &mut Session,
-    context: &Context,
-    plan: &Plan,
-    found: &Found,
-) -> Result<(), Error> {
-    match adopt(session, context, plan, found) {
-        // Everything is applied; a role that may only read can start all the same.
-        Err(Error::Privilege { message, .. }) if plan.steps.is_empty() => {
-            log::warn!(target: "touchmark", "could not take over refinery's history: {message}");
-            Ok(())
-        }
-        outcome => outcome,
-    }
-}
-
-fn adopt(
-    session: &mut Session,
-    context: &Context,
-    plan: &Plan,
-    found: &Found,
-) -> Result<(), Error> {
-    history::create(session, context.tables, context.scope, found)?;
-    if plan.only_steps() {
-        return Ok(());
-    }
-    let mut rows: Vec<_> = plan
-        .adopt
-        .iter()
-        .map(|position| {
-            let entry = Entry {
-                migration: &context.set[*position],
-                build: context.build,
-            };
-            history::adopt_sql(context.tables, &entry, plan.chain)
-        })
-        .collect();
-    let removed = plan.remove.iter();
-    rows.extend(removed.map(|id| history::removed_sql(context.tables, id, plan.chain)));
-    let sql = match context.scope {
-        Scope::Session => format!("BEGIN; {}; COMMIT", rows.join(";\n")),
-        Scope::Transaction => rows.join(";\n"),
-    };
-    if let Err(error) = session.settle(&sql) {
-        let _ = session.settle("ROLLBACK");
-        return Err(history::explain(
-            error,
-            session,
-            context.tables,
-            "record a migration",
-        ));
-    }
-    if plan.steps.is_empty() {
-        release(session, context)?;
-    }
-    if !plan.adopt.is_empty() {
-        context.events.emit(Event::Adopted {
-            count: plan.adopt.len(),
-        });
-    }
-    Ok(())
-}
-
-/// Ends the transaction that holds the lock. A session's lock goes with its connection.
-fn release(session: &mut Session, context: &Context) -> Result<(), Error> {
-    match context.scope {
-        Scope::Session => Ok(()),
-        Scope::Transaction => session
-            .settle("COMMIT")
-            .map(drop)
-            .map_err(|e| failed_to("end a transaction", e)),
-    }
-}
-
-/// Connects again after the connection was lost in the middle of a migration. Whether that was
-/// committed is found out under the lock, which the lost session keeps for as long as it lives.
-fn recover<'a>(
-    context: &Context<'a>,
-    config: &Config,
-    report: &mut Report,
-    in_flight: Option<usize>,
-    cause: String,
-) -> Result<Session<'a>, Error> {
-    if report.reconnects >= MAX_RECONNECTS {
-        return Err(Error::ConnectionLost { cause });
-    }
-    report.reconnects += 1;
-    report.unsure = in_flight;
-    context.events.emit(Event::Reconnecting {
-        cause: cause.clone(),
-    });
-    let deadline = Instant::now() + RECONNECT.min(context.options.wait);
-    let mut backoff = Backoff::new();
-    loop {
-        match connect_until(deadline, context.options, config, context.events) {
-            Ok(session) => return Ok(session),
-            Err(Error::Connect { .. }) if Instant::now() < deadline => {
-                std::thread::sleep(backoff.next());
-            }
-            Err(Error::Connect { .. }) => return Err(Error::ConnectionLost { cause }),
-            Err(error) => return Err(error),
-        }
-    }
-}
-
-/// A migration that kills its server each time must not be tried for ever.
-const MAX_RECONNECTS: u32 = 3;
-/// How long a server may be away in the middle of a run.
-const RECONNECT: Duration = Duration::from_secs(30);
 
 /// The plan for what is left of the run.
 fn plan_for(context: &Context, rows: &Rows, report: &Report) -> Result<Plan, Error> {

@@ -76,7 +76,7 @@ fn every_state_is_named() {
     error: the applied migrations and this set contradict each other: V2__late is not applied, and the newer V4__gone is
            V3__edited was edited after it was applied
            V4__gone is applied, and this set does not have it
-    help: give it a version above 4, or a name that begins with U to allow it: `git mv V2__late.sql U2__late.sql`
+    help: give it a version above 4, or rename it to `U2__late.sql`, which may be applied late
     ---
     exit 23
     "#);

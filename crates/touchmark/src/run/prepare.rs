@@ -1,0 +1,107 @@
+//! Taking the lock, reading under it, and what is recorded before the first step.
+
+use super::Context;
+use super::start::{read_results, read_tables};
+use crate::event::Event;
+use crate::history::{self, Entry, Found};
+use crate::lock::{self, Scope};
+use crate::plan::Plan;
+use crate::rows::Rows;
+use crate::session::Session;
+use crate::{Error, failed_to};
+
+/// Takes the lock and reads the history under it.
+pub(crate) fn locked_rows(
+    session: &mut Session,
+    context: &Context,
+    known: bool,
+) -> Result<(Rows, Found), Error> {
+    let tables = context.tables;
+    let then = match known {
+        true => history::read_sql(tables, &Found::both(), &lock::holds(&[tables.keys.run])),
+        false => history::exist_sql(tables),
+    };
+    let wait = context.options.wait;
+    let results = lock::acquire(session, context.events, tables, context.scope, wait, &then)?;
+    if known {
+        return Ok((read_results(&results)?, Found::both()));
+    }
+    let found = Found::read(results.first());
+    found.check(tables)?;
+    Ok((read_tables(session, tables, &found)?, found))
+}
+
+/// Creates the tables that are missing, and takes refinery's rows over.
+pub(crate) fn prepare(
+    session: &mut Session,
+    context: &Context,
+    plan: &Plan,
+    found: &Found,
+) -> Result<(), Error> {
+    match adopt(session, context, plan, found) {
+        // Everything is applied; a role that may only read can start all the same.
+        Err(Error::Privilege { message, .. }) if plan.steps.is_empty() => {
+            log::warn!(target: "touchmark", "could not take over refinery's history: {message}");
+            Ok(())
+        }
+        outcome => outcome,
+    }
+}
+
+fn adopt(
+    session: &mut Session,
+    context: &Context,
+    plan: &Plan,
+    found: &Found,
+) -> Result<(), Error> {
+    history::create(session, context.tables, context.scope, found)?;
+    if plan.only_steps() {
+        return Ok(());
+    }
+    let mut rows: Vec<_> = plan
+        .adopt
+        .iter()
+        .map(|position| {
+            let entry = Entry {
+                migration: &context.set[*position],
+                build: context.build,
+            };
+            history::adopt_sql(context.tables, &entry, plan.chain)
+        })
+        .collect();
+    let removed = plan.remove.iter();
+    rows.extend(removed.map(|id| history::removed_sql(context.tables, id, plan.chain)));
+    let sql = match context.scope {
+        Scope::Session => format!("BEGIN; {}; COMMIT", rows.join(";\n")),
+        Scope::Transaction => rows.join(";\n"),
+    };
+    if let Err(error) = session.settle(&sql) {
+        let _ = session.settle("ROLLBACK");
+        return Err(history::explain(
+            error,
+            session,
+            context.tables,
+            "record a migration",
+        ));
+    }
+    if plan.steps.is_empty() {
+        release(session, context)?;
+    }
+    if !plan.adopt.is_empty() {
+        context.events.emit(Event::Adopted {
+            count: plan.adopt.len(),
+        });
+    }
+    Ok(())
+}
+
+/// Ends the transaction that holds the lock. A session's lock goes with its connection.
+pub(crate) fn release(session: &mut Session, context: &Context) -> Result<(), Error> {
+    match context.scope {
+        Scope::Session => Ok(()),
+        Scope::Transaction => session
+            .settle("COMMIT")
+            .map(drop)
+            .map_err(|e| failed_to("end a transaction", e)),
+    }
+}

@@ -1,0 +1,115 @@
+//! The one message of a migration: what comes before the file's text, and what after it.
+
+use std::time::Duration;
+
+use touchmark_core::encoded::EncodedScript;
+
+use crate::lock::{Scope, holds};
+use crate::rows::MigrationId;
+use crate::run::Context;
+
+/// The whole message: one round trip.
+pub(crate) fn message(context: &Context, id: &MigrationId, body: Body, rows: &str) -> String {
+    let (prefix, _) = prefix(context, id, body.script);
+    let keys = context.tables.keys;
+    // A division by zero stops the message where the transaction or the lock is not the one that
+    // the message began with.
+    let check = format!("SELECT 1 / {}::int", holds(&[keys.transaction, keys.run]));
+    // The text may end in a comment, and needs no semicolon at its end.
+    format!(
+        "{prefix}{}\n;\n{check};\n{};\nSET {}standard_conforming_strings = on;\n{rows};\nCOMMIT",
+        body.text().0,
+        CLEAN.join("; "),
+        match context.scope {
+            Scope::Session => "",
+            Scope::Transaction => "LOCAL ",
+        },
+    )
+}
+
+/// Everything before the file's text. It begins with the migration's name, which is what others
+/// see of it in `pg_stat_activity`.
+pub(crate) fn prefix(
+    context: &Context,
+    id: &MigrationId,
+    script: &EncodedScript,
+) -> (String, usize) {
+    let lock_timeout = script
+        .directives
+        .lock_timeout
+        .unwrap_or(context.options.lock_timeout);
+    let statement_timeout = script
+        .directives
+        .statement_timeout
+        .unwrap_or(Duration::ZERO);
+    let mut statements = match context.scope {
+        Scope::Session => vec!["BEGIN".to_owned()],
+        // The statement that took the lock has begun the transaction.
+        Scope::Transaction => Vec::new(),
+    };
+    statements.extend([
+        format!("SET LOCAL lock_timeout = {}", lock_timeout.as_millis()),
+        format!(
+            "SET LOCAL statement_timeout = {}",
+            statement_timeout.as_millis()
+        ),
+        "SET LOCAL idle_in_transaction_session_timeout = 0".into(),
+        // Servers before 17 do not know it.
+        "SELECT CASE WHEN current_setting('transaction_timeout', true) <> '0' \
+         THEN set_config('transaction_timeout', '0', true) END"
+            .into(),
+        format!(
+            "SELECT pg_catalog.pg_advisory_xact_lock({})",
+            context.tables.keys.transaction
+        ),
+    ]);
+    let count = statements.len();
+    (format!("/* {id} */ {};\n", statements.join("; ")), count)
+}
+
+/// Puts back what a migration may have changed for its session, so that the rows are written
+/// where they belong and the next migration starts clean. Locks are left alone.
+pub(crate) const CLEAN: [&str; 9] = [
+    "SET CONSTRAINTS ALL IMMEDIATE",
+    "RESET SESSION AUTHORIZATION",
+    "RESET ROLE",
+    "RESET ALL",
+    "CLOSE ALL",
+    "UNLISTEN *",
+    "DEALLOCATE ALL",
+    "DISCARD TEMP",
+    "DISCARD SEQUENCES",
+];
+
+/// The file's statements inside a message.
+#[derive(Clone, Copy)]
+pub(crate) struct Body<'b> {
+    pub script: &'b EncodedScript<'b>,
+    /// The first statement that is sent.
+    pub first: usize,
+    /// How many are sent.
+    pub count: usize,
+}
+
+impl<'b> Body<'b> {
+    pub(crate) fn of_script(script: &'b EncodedScript<'b>) -> Body<'b> {
+        Body {
+            script,
+            first: 0,
+            count: script.statements.len(),
+        }
+    }
+
+    /// What is sent, and where in the file it begins. The whole file goes as it was hashed, the
+    /// comments too.
+    pub(crate) fn text(&self) -> (&'b str, usize) {
+        let sql = self.script.sql;
+        if self.count == self.script.statements.len() {
+            return (sql, 0);
+        }
+        match self.script.statements.get(self.first) {
+            Some(statement) => (&sql[statement.start..statement.end], statement.start),
+            None => ("", sql.len()),
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! Why a migration stopped: what an error of its message means, and where in the file it is.
+
+use tokio_postgres::error::{DbError, ErrorPosition};
+
+use super::message::{Body, CLEAN, prefix};
+use crate::Error;
+use crate::event::Activity;
+use crate::failure::{Failure, Left, Place, ServerError};
+use crate::history::{self, Tables};
+use crate::lock::{Scope, holds};
+use crate::rows::MigrationId;
+use crate::run::Context;
+use crate::session::{BatchError, Session, deepest};
+
+/// Why a migration stopped.
+pub(crate) enum Stop {
+    /// The connection is gone, and whether the migration was committed is not known.
+    Lost { cause: String },
+    /// It was rolled back because of others, and may be tried again.
+    Again {
+        cause: String,
+        blocked_by: Vec<Activity>,
+        error: Box<Error>,
+    },
+    /// It failed.
+    Failed(Error),
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Stop {
+        Stop::Failed(error)
+    }
+}
+
+/// What a failed message means.
+pub(crate) fn stopped(
+    error: BatchError,
+    session: &mut Session,
+    context: &Context,
+    id: &MigrationId,
+    body: &Body,
+    newest: Option<&MigrationId>,
+) -> Stop {
+    let BatchError {
+        done,
+        source,
+        cancelled,
+        blocked_by,
+    } = error;
+    let server = match still_there(&source) {
+        Ok(server) => server,
+        Err(stop) => return stop,
+    };
+    let rolled_back = session.settle("ROLLBACK").is_ok();
+    let cancelled = cancelled || context.options.canceller.is_cancelled();
+    if cancelled && server.code().code() == "57014" {
+        return Stop::Failed(Error::Cancelled {
+            at: Some(id.clone()),
+        });
+    }
+    if !rolled_back {
+        return Stop::Lost {
+            cause: server.message().into(),
+        };
+    }
+    let (prefix_text, prefix_count) = prefix(context, id, body.script);
+    let found = locate(server, done.len(), &prefix_text, prefix_count, body);
+    let is_check = found.after == Some(0);
+    if is_check && server.code().code() == "22012" {
+        return Stop::Failed(lost_transaction(session, context, id, body, server));
+    }
+    if found.after.is_some_and(|after| after > CLEAN.len())
+        && let Some(error) = bookkeeping(server, session, context.tables, id)
+    {
+        return Stop::Failed(error);
+    }
+    let failure = Failure {
+        id: id.clone(),
+        file: context.file(id, body.script),
+        place: found.place,
+        statement: found.statement.map(|at| at + 1),
+        server: ServerError::of(server),
+        state: Left::RolledBack(newest.cloned()),
+    };
+    let error = Error::Failed(Box::new(failure));
+    // lock_not_available, deadlock_detected, serialization_failure: others were in the way.
+    match server.code().code() {
+        "55P03" | "40P01" | "40001" => Stop::Again {
+            cause: server.message().into(),
+            blocked_by,
+            error: Box::new(error),
+        },
+        _ => Stop::Failed(error),
+    }
+}
+
+/// What the server said, where the session is still there to say more.
+pub(crate) fn still_there(error: &tokio_postgres::Error) -> Result<&DbError, Stop> {
+    let Some(server) = error.as_db_error() else {
+        let cause = deepest(error);
+        return Err(match error.is_closed() || is_io(error) {
+            true => Stop::Lost { cause },
+            false => Stop::Failed(Error::ConnectionLost { cause }),
+        });
+    };
+    let cause = server.message().to_owned();
+    match server.code().code() {
+        // Somebody has ended the session on purpose: going on would work against them.
+        "57P01" => Err(Stop::Failed(Error::ConnectionLost { cause })),
+        "57P02" | "57P03" => Err(Stop::Lost { cause }),
+        _ => Ok(server),
+    }
+}
+
+fn is_io(error: &tokio_postgres::Error) -> bool {
+    let mut cause: Option<&dyn std::error::Error> = Some(error);
+    while let Some(error) = cause {
+        if error.is::<std::io::Error>() {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}
+
+/// The check after the file's text failed: its transaction was ended, or its lock is gone.
+fn lost_transaction(
+    session: &mut Session,
+    context: &Context,
+    id: &MigrationId,
+    body: &Body,
+    server: &DbError,
+) -> Error {
+    let held = session
+        .query(&format!("SELECT {}", holds(&[context.tables.keys.run])))
+        .ok()
+        .and_then(|results| Some(results.first()?.first()?.get(0)? == "t"));
+    if held == Some(false) && context.scope == Scope::Session {
+        return Error::LockLost { id: id.clone() };
+    }
+    let message = "the migration ended its transaction, so that it could not be recorded";
+    Error::Failed(Box::new(Failure {
+        id: id.clone(),
+        file: context.file(id, body.script),
+        place: None,
+        statement: None,
+        server: ServerError {
+            message: message.into(),
+            detail: None,
+            hint: Some("take COMMIT and ROLLBACK out of the file".into()),
+            context: None,
+            code: server.code().code().into(),
+        },
+        state: Left::Unknown,
+    }))
+}
+
+/// An error of writing the rows, where it has a message of its own.
+pub(crate) fn bookkeeping(
+    server: &DbError,
+    session: &Session,
+    tables: &Tables,
+    id: &MigrationId,
+) -> Option<Error> {
+    match server.code().code() {
+        "22003" => Some(Error::HistoryNarrow {
+            table: tables.refinery.clone(),
+            version: id.version,
+        }),
+        "42501" => Some(history::privilege(
+            server,
+            session,
+            tables,
+            "record a migration",
+        )),
+        _ => None,
+    }
+}
+
+/// Where in a message an error is.
+struct Found {
+    /// The statement of the file, from 0.
+    statement: Option<usize>,
+    place: Option<Place>,
+    /// How many of our own statements after the file's were done, where the error is in those.
+    after: Option<usize>,
+}
+
+/// Finds the statement by the server's position, and where there is none, by how many statements
+/// were done before it.
+fn locate(server: &DbError, done: usize, prefix: &str, prefix_count: usize, body: &Body) -> Found {
+    let (text, at) = body.text();
+    let statements = &body.script.statements;
+    let position = match server.position() {
+        // The position counts characters of the message, from 1.
+        Some(ErrorPosition::Original(position)) => (*position as usize).checked_sub(1),
+        _ => None,
+    };
+    let offset = position
+        .and_then(|position| position.checked_sub(prefix.chars().count()))
+        .and_then(|chars| {
+            let mut ends = text.char_indices().map(|(at, _)| at).chain([text.len()]);
+            ends.nth(chars)
+        });
+    if let Some(offset) = offset {
+        let offset = at + offset;
+        return Found {
+            statement: statements.iter().position(|s| offset <= s.end),
+            place: Some(Place::of(body.script.sql, offset)),
+            after: None,
+        };
+    }
+    match done.checked_sub(prefix_count) {
+        Some(done) if done < body.count => {
+            let statement = body.first + done;
+            Found {
+                statement: Some(statement),
+                place: statements
+                    .get(statement)
+                    .map(|s| Place::of(body.script.sql, s.start)),
+                after: None,
+            }
+        }
+        after => Found {
+            statement: None,
+            place: None,
+            after: after.map(|done| done - body.count),
+        },
+    }
+}
