@@ -37,7 +37,7 @@ fn a_standby_starts_at_head_and_refuses_work() {
     let error = migrate(&db.url, &encoded(&[A, B])).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "this is a standby, and 1 migrations are pending"
+        "this is a standby, and 1 migration is pending"
     );
     let error = migrate(&empty.url, &set).unwrap_err();
     assert!(matches!(error, Error::Standby { pending: 1 }), "{error:?}");

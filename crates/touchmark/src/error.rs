@@ -74,7 +74,7 @@ pub enum Error {
         grant: String,
     },
     /// The server is a standby, and migrations are pending.
-    #[error("this is a standby, and {pending} migrations are pending")]
+    #[error("this is a standby, and {} pending", are(*pending))]
     Standby {
         /// How many.
         pending: usize,
@@ -268,6 +268,14 @@ impl fmt::Display for Report<'_> {
             Some(help) => write!(f, "\nhelp: {help}"),
             None => Ok(()),
         }
+    }
+}
+
+/// `1 migration is`, `2 migrations are`.
+fn are(count: usize) -> String {
+    match count {
+        1 => "1 migration is".into(),
+        _ => format!("{count} migrations are"),
     }
 }
 

@@ -135,7 +135,11 @@ impl fmt::Display for Event {
                 }
             }
             Event::Adopted { count } => {
-                write!(f, "took over {count} migrations that refinery had applied")
+                let s = if *count == 1 { "" } else { "s" };
+                write!(
+                    f,
+                    "took over {count} migration{s} that refinery had applied"
+                )
             }
             Event::DatabaseAhead { unknown } => write!(
                 f,

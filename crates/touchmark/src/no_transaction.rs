@@ -265,7 +265,7 @@ impl Run<'_, '_> {
         let script = &self.migration.up;
         let failure = Failure {
             id: id.clone(),
-            file: self.context.file(id, script),
+            file: self.context.file(id),
             place: Some(Place::of(script.sql, script.statements[at].start)),
             statement: Some(at + 1),
             server: ServerError::of(server),

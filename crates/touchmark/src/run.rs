@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use tokio_postgres::Config;
 use touchmark_core::Kind;
-use touchmark_core::encoded::{EncodedMigration, EncodedScript};
+use touchmark_core::encoded::EncodedMigration;
 
 use crate::cancel::Canceller;
 use crate::event::{Event, Events};
@@ -51,14 +51,10 @@ pub(crate) struct Context<'c> {
 
 impl Context<'_> {
     /// The path of a migration's file for messages.
-    pub(crate) fn file(&self, id: &MigrationId, script: &EncodedScript) -> String {
+    pub(crate) fn file(&self, id: &MigrationId) -> String {
         let found = self.set.iter().find(|m| MigrationId::of(m) == *id);
         let name = found.map_or_else(|| format!("{id}.sql"), EncodedMigration::file_name);
-        let is_down = found.is_some_and(|m| m.down.as_ref() == Some(script));
-        match name.strip_suffix(".sql") {
-            Some(stem) if is_down => format!("{}/{stem}.down.sql", self.directory),
-            _ => format!("{}/{name}", self.directory),
-        }
+        format!("{}/{name}", self.directory)
     }
 }
 

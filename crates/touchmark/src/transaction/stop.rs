@@ -67,7 +67,7 @@ pub(crate) fn stopped(
     let found = locate(server, done.len(), &prefix_text, prefix_count, body);
     let is_check = found.after == Some(0);
     if is_check && server.code().code() == "22012" {
-        return Stop::Failed(lost_transaction(session, context, id, body, server));
+        return Stop::Failed(lost_transaction(session, context, id, server));
     }
     if found.after.is_some_and(|after| after > CLEAN.len())
         && let Some(error) = bookkeeping(server, session, context.tables, id)
@@ -76,7 +76,7 @@ pub(crate) fn stopped(
     }
     let failure = Failure {
         id: id.clone(),
-        file: context.file(id, body.script),
+        file: context.file(id),
         place: found.place,
         statement: found.statement.map(|at| at + 1),
         server: ServerError::of(server),
@@ -128,7 +128,6 @@ fn lost_transaction(
     session: &mut Session,
     context: &Context,
     id: &MigrationId,
-    body: &Body,
     server: &DbError,
 ) -> Error {
     let held = session
@@ -141,7 +140,7 @@ fn lost_transaction(
     let message = "the migration ended its transaction, so that it could not be recorded";
     Error::Failed(Box::new(Failure {
         id: id.clone(),
-        file: context.file(id, body.script),
+        file: context.file(id),
         place: None,
         statement: None,
         server: ServerError {
