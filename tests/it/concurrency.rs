@@ -171,12 +171,7 @@ fn more_starts_than_connections() {
     let db = server.create_database().unwrap();
     let set = encoded(&[T]);
     let events = Events::default();
-    let run = || {
-        Migrator::new(&Set::from_bytes(&set))
-            .on_event(|event| events.push(event))
-            .run(&db.url)
-            .unwrap()
-    };
+    let run = || watched(&db.url, &set, &events).unwrap();
     assert_eq!(at_once(120, run), 1);
     assert!(events.any(|e| matches!(e, Event::WaitingForServer { .. })));
 }

@@ -67,6 +67,13 @@ pub fn migrate(url: &str, set: &[u8]) -> Result<Report, Error> {
     Migrator::new(&Set::from_bytes(set)).run(url)
 }
 
+/// Migrates, and keeps the events.
+pub fn watched(url: &str, set: &[u8], events: &Events) -> Result<Report, Error> {
+    Migrator::new(&Set::from_bytes(set))
+        .on_event(|event| events.push(event))
+        .run(url)
+}
+
 /// The names of what a run applied.
 #[track_caller]
 pub fn applied(url: &str, set: &[u8]) -> Vec<String> {

@@ -155,11 +155,7 @@ fn a_crashed_server_is_waited_for_and_the_migration_is_applied_once() {
     )]);
     let events = Events::default();
     std::thread::scope(|scope| {
-        let run = scope.spawn(|| {
-            Migrator::new(&Set::from_bytes(&set))
-                .on_event(|event| events.push(event))
-                .run(&db.url)
-        });
+        let run = scope.spawn(|| watched(&db.url, &set, &events));
         eventually("it runs", || running(&db.url, "pg_sleep(1)"));
         server.stop(true).unwrap();
         server.restart().unwrap();
@@ -212,11 +208,7 @@ fn a_terminated_session_is_not_made_again_without_a_transaction_either() {
     )]);
     let events = Events::default();
     std::thread::scope(|scope| {
-        let run = scope.spawn(|| {
-            Migrator::new(&Set::from_bytes(&set))
-                .on_event(|event| events.push(event))
-                .run(&db.url)
-        });
+        let run = scope.spawn(|| watched(&db.url, &set, &events));
         eventually("it runs", || running(&db.url, "pg_sleep(30)"));
         terminate(&db.url, "pg_sleep(30)");
         let error = run.join().unwrap().unwrap_err();

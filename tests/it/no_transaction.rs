@@ -22,10 +22,7 @@ fn several_statements_one_by_one() {
     );
     let set = encoded(&[T, ("V2__n.sql", &body)]);
     let events = Events::default();
-    let report = Migrator::new(&Set::from_bytes(&set))
-        .on_event(|e| events.push(e))
-        .run(&db.url)
-        .unwrap();
+    let report = watched(&db.url, &set, &events).unwrap();
     assert_eq!(names(&report), ["V1__t", "V2__n"]);
     assert!(events.any(|e| matches!(
         e,

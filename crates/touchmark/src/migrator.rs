@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio_postgres::Socket;
 use tokio_postgres::tls::{MakeTlsConnect, TlsConnect};
-use touchmark_core::encoded::History;
+use touchmark_core::encoded::{Encoded, History};
 
 use crate::cancel::Canceller;
 use crate::compare::{Comparison, compare};
@@ -16,7 +16,8 @@ use crate::plan::{Plan, Target, plan};
 use crate::report::Report;
 use crate::resolve::{self, Resolution, Resolved};
 use crate::rows::{AppliedScript, Rows};
-use crate::run::{self, Options};
+use crate::run::{self, Options, Start};
+use crate::session::Session;
 use crate::tls::Connector;
 use crate::{Error, Set};
 
@@ -164,13 +165,8 @@ impl<'a> Migrator<'a> {
     /// # Errors
     /// When there is no connection, or the history can't be read.
     pub fn status(&self, database: impl ToConfig) -> Result<Status, Error> {
-        let config = self.config(database)?;
-        self.aside(|events| {
-            let encoded = self.set.open()?;
-            let tables = self.tables()?;
-            let mut session = run::connect(&self.options, &config, events)?;
-            let start = run::look(&mut session, &tables, &encoded)?;
-            let rows = run::read(&mut session, &tables, &start)?;
+        self.look(database, |session, tables, encoded, start| {
+            let rows = run::read(session, tables, &start)?;
             Ok(Status {
                 comparison: compare(&encoded.migrations()?, &rows),
                 rows,
@@ -184,14 +180,9 @@ impl<'a> Migrator<'a> {
     /// # Errors
     /// When there is no connection, or the history can't be read.
     pub fn is_current(&self, database: impl ToConfig) -> Result<bool, Error> {
-        let config = self.config(database)?;
-        self.aside(|events| {
-            let encoded = self.set.open()?;
-            let tables = self.tables()?;
-            let mut session = run::connect(&self.options, &config, events)?;
-            let start = run::look(&mut session, &tables, &encoded)?;
+        self.look(database, |_, _, encoded, start| {
             let nothing = start.probe.is_none() && encoded.is_empty();
-            Ok(nothing || start.is_current(&encoded))
+            Ok(nothing || start.is_current(encoded))
         })
     }
 
@@ -237,6 +228,22 @@ impl<'a> Migrator<'a> {
             let mut session = run::connect(&self.options, &config, events)?;
             let waiting = (events, self.options.wait);
             resolve::resolve(&mut session, self.set, &tables, waiting, which, resolution)
+        })
+    }
+
+    /// Connects, and makes the one round trip of a start.
+    fn look<T: Send>(
+        &self,
+        database: impl ToConfig,
+        work: impl FnOnce(&mut Session, &Tables, &Encoded, Start) -> Result<T, Error> + Send,
+    ) -> Result<T, Error> {
+        let config = self.config(database)?;
+        self.aside(|events| {
+            let encoded = self.set.open()?;
+            let tables = self.tables()?;
+            let mut session = run::connect(&self.options, &config, events)?;
+            let start = run::look(&mut session, &tables, &encoded)?;
+            work(&mut session, &tables, &encoded, start)
         })
     }
 

@@ -143,9 +143,7 @@ fn round(
     report: &mut Report,
     in_flight: &mut Option<usize>,
 ) -> Result<(), Stop> {
-    let mut number = 0;
     let mut known = known;
-    let mut total = None;
     let mut retries = Retries::new();
     'again: loop {
         let (rows, found) = locked_rows(session, context, known)?;
@@ -162,7 +160,7 @@ fn round(
             return Ok(());
         }
         prepare(session, context, &plan, &found)?;
-        let total = *total.get_or_insert(plan.steps.len());
+        let total = report.applied.len() + plan.steps.len();
         let steps = match context.scope {
             Scope::Session => &plan.steps[..],
             // The lock ends with the transaction, so that the next step reads and plans again.
@@ -170,14 +168,13 @@ fn round(
         };
         let mut newest = plan.newest.clone();
         for step in steps {
-            number += 1;
             let begun = Instant::now();
             if context.options.canceller.is_cancelled() {
                 return Err(Stop::Failed(Error::Cancelled { at: None }));
             }
             context.events.emit(Event::Applying {
                 migration: step.id.clone(),
-                number,
+                number: report.applied.len() + 1,
                 total,
             });
             *in_flight = Some(step.position);

@@ -70,8 +70,9 @@ fn apply_once(
         through_refinery(&mut envelope, migration)?;
     }
     match envelope.outcome {
+        Some(Ok(_)) => Ok(()),
         Some(Err(error)) => Err(stopped(error, session, context, &step.id, &body, newest)),
-        _ => Ok(()),
+        None => Err(refused("it asked for nothing to be executed".into())),
     }
 }
 

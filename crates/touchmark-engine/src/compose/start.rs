@@ -121,14 +121,7 @@ pub fn wait(
         }
         let waited = start.elapsed();
         if waited > project.settings.wait {
-            let (state, log) = (container.check(), container.log());
-            return Err(ComposeProblem::NotReady {
-                service: service.to_owned(),
-                waited,
-                state,
-                log,
-            }
-            .into());
+            return Err(not_ready(service, waited, container.check(), &container));
         }
         // A check that never passes may have this reason, and then there is no need to wait for its verdict. Twice,
         // because a role may still be on its way.
@@ -148,6 +141,16 @@ pub fn wait(
         }
         thread::sleep(Duration::from_millis(200));
     }
+}
+
+fn not_ready(service: &str, waited: Duration, state: String, container: &Container) -> Error {
+    ComposeProblem::NotReady {
+        service: service.to_owned(),
+        waited,
+        state,
+        log: container.log(),
+    }
+    .into()
 }
 
 /// Logs in until it works. Behind a health check it works at once; without one this is the only proof.
@@ -178,14 +181,7 @@ pub fn log_in(
             },
         };
         if start.elapsed() > project.settings.wait {
-            let (waited, log) = (start.elapsed(), container.log());
-            return Err(ComposeProblem::NotReady {
-                service: service.to_owned(),
-                waited,
-                state,
-                log,
-            }
-            .into());
+            return Err(not_ready(service, start.elapsed(), state, &container));
         }
         if !said {
             progress(Progress::Waiting(&format!("`{service}` to accept a login")));
