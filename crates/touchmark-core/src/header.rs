@@ -6,11 +6,12 @@ use crate::nearest::nearest;
 use crate::sql::Finding;
 use crate::{Directives, Kind};
 
-const NAMES: [&str; 5] = [
+const NAMES: [&str; 6] = [
     "no-transaction",
     "lock-timeout",
     "statement-timeout",
     "irreversible",
+    "compatible-with",
     "unparsed",
 ];
 
@@ -196,6 +197,10 @@ fn apply(out: &mut Directives, name: &str, value: &str, role: Role) -> Result<()
         }
         "lock-timeout" => out.lock_timeout = Some(duration(name, value)?),
         "statement-timeout" => out.statement_timeout = Some(duration(name, value)?),
+        "compatible-with" => {
+            compatible_with(value, role)?;
+            out.compatible_with_previous = true;
+        }
         _ => out.irreversible = Some(reason(value, role)?),
     }
     Ok(())
@@ -230,6 +235,29 @@ fn reason(value: &str, role: Role) -> Result<String, Wrong> {
             "write `-- touchmark: irreversible \"the old values are gone\"`".to_owned(),
         )),
     }
+}
+
+fn compatible_with(value: &str, role: Role) -> Result<(), Wrong> {
+    if role.is_down {
+        return Err((
+            "`compatible-with` in a file that undoes".to_owned(),
+            "move the line to the migration's own file: it speaks of the schema after that one"
+                .to_owned(),
+        ));
+    }
+    if value == "previous" {
+        return Ok(());
+    }
+    let message = match value {
+        "" => "the directive `compatible-with` does not say with what".to_owned(),
+        _ => format!("a migration can't promise to be compatible with `{value}`"),
+    };
+    Err((
+        message,
+        "write `-- touchmark: compatible-with previous`: the release before the one that brings \
+         this migration runs on the schema after it"
+            .to_owned(),
+    ))
 }
 
 /// Reads `500ms`, `5s`, `2min` or `1h`, as the server's settings are written.

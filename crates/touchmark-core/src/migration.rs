@@ -102,6 +102,9 @@ pub struct Directives {
     pub statement_timeout: Option<Duration>,
     /// `irreversible "why"`: there is no way back, and why.
     pub irreversible: Option<String>,
+    /// `compatible-with previous`: the code of the release before the one that brings this
+    /// migration runs on the schema after it.
+    pub compatible_with_previous: bool,
     /// `unparsed`: the syntax check is off for this file; only the lexer is used.
     pub unparsed: bool,
 }

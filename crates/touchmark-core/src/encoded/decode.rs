@@ -304,6 +304,7 @@ impl<'a> Body<'a> {
                 0 => None,
                 _ => Some(self.owned()?),
             },
+            compatible_with_previous: flags & COMPATIBLE != 0,
         })
     }
 

@@ -73,7 +73,8 @@ fn script(out: &mut Vec<u8>, script: &Script) {
             | flag(directives.unparsed, UNPARSED)
             | flag(lock_timeout.is_some(), LOCK_TIMEOUT)
             | flag(statement_timeout.is_some(), STATEMENT_TIMEOUT)
-            | flag(directives.irreversible.is_some(), IRREVERSIBLE),
+            | flag(directives.irreversible.is_some(), IRREVERSIBLE)
+            | flag(directives.compatible_with_previous, COMPATIBLE),
     );
     for timeout in [lock_timeout, statement_timeout].into_iter().flatten() {
         number(out, timeout);

@@ -32,6 +32,7 @@ pub(super) const UNPARSED: u64 = 2;
 pub(super) const LOCK_TIMEOUT: u64 = 4;
 pub(super) const STATEMENT_TIMEOUT: u64 = 8;
 pub(super) const IRREVERSIBLE: u64 = 16;
+pub(super) const COMPATIBLE: u64 = 32;
 
 // Kinds of statements.
 pub(super) const TRANSACTIONAL: u64 = 0;

@@ -51,6 +51,7 @@ fn set() -> MigrationSet {
         lock_timeout: Some(Duration::from_millis(1500)),
         statement_timeout: Some(Duration::from_secs(3600)),
         irreversible: Some("because".into()),
+        compatible_with_previous: true,
     };
     let migration = |kind, version, digits, name: &str, up, down| Migration {
         kind,

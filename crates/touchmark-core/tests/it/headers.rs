@@ -12,7 +12,7 @@ fn all_directives() {
         "-- What this does.\n\n--touchmark:no-transaction\n-- touchmark: lock-timeout 500ms\n\
          /* more */\n--  TOUCHMARK : statement-timeout = 10min\n\
          -- touchmark: irreversible \"the old values are gone\"\n-- touchmark: unparsed\n\
-         SELECT 1;\n",
+         -- touchmark: compatible-with previous\nSELECT 1;\n",
     );
     assert_eq!(
         script.directives,
@@ -21,6 +21,7 @@ fn all_directives() {
             lock_timeout: Some(Duration::from_millis(500)),
             statement_timeout: Some(Duration::from_secs(600)),
             irreversible: Some("the old values are gone".to_owned()),
+            compatible_with_previous: true,
             unparsed: true,
         }
     );
@@ -68,6 +69,18 @@ fn durations() {
 }
 
 #[test]
+fn compatibility_is_promised_in_any_file_that_applies() {
+    let text = "-- touchmark: compatible-with previous\nSELECT 1;\n";
+    let directory = Directory::new(&[("V1__a.sql", text), ("U2__b.sql", text), ("R__c.sql", text)]);
+    let set = directory.set();
+    assert!(
+        set.migrations
+            .iter()
+            .all(|m| m.up.directives.compatible_with_previous)
+    );
+}
+
+#[test]
 fn near_misses_are_never_ignored() {
     for line in [
         "-- touchmark no-transaction",
@@ -87,6 +100,9 @@ fn near_misses_are_never_ignored() {
         "-- touchmark: irreversible",
         "-- touchmark: irreversible \"\"",
         "-- touchmark: irreversible because",
+        "-- touchmark: compatible-with",
+        "-- touchmark: compatible-with previous release",
+        "-- touchmark: compatible",
     ] {
         let found = crate::directory::lines(&format!("{line}\nSELECT 1;\n"));
         assert_eq!(found.len(), 1, "{line}: {found:?}");
@@ -122,6 +138,15 @@ fn the_messages() {
         ("V8__h.sql", "SELECT 1;\n"),
         ("V8__h.down.sql", "-- touchmark: irreversible \"gone\"\n"),
         ("R__i.sql", "-- touchmark: no-transaction\nSELECT 1;\n"),
+        (
+            "V9__j.sql",
+            "-- touchmark: compatible-with 1.2\nSELECT 1;\n",
+        ),
+        ("V10__k.sql", "SELECT 1;\n"),
+        (
+            "V10__k.down.sql",
+            "-- touchmark: compatible-with previous\nSELECT 1;\n",
+        ),
     ]);
     insta::assert_snapshot!(directory.problems());
 }

@@ -137,7 +137,7 @@ fn up_text(stem: &str, words: &str, is_repeatable: bool) -> String {
          {when}\n\
          -- Directives stand above the first statement, each on a line of its own behind\n\
          -- `-- touchmark:`, as `no-transaction` (for CREATE INDEX CONCURRENTLY), `lock-timeout 5s`,\n\
-         -- `statement-timeout 10min`, `irreversible \"why\"` or `unparsed`.\n\n"
+         -- `statement-timeout 10min`, `irreversible \"why\"`, `compatible-with previous` or `unparsed`.\n\n"
     )
 }
 

@@ -23,7 +23,7 @@ fn writes_both_files_and_the_result_migrates() {
     -- Once it is applied anywhere, it stays as it is: the next change is the next migration.
     -- Directives stand above the first statement, each on a line of its own behind
     -- `-- touchmark:`, as `no-transaction` (for CREATE INDEX CONCURRENTLY), `lock-timeout 5s`,
-    -- `statement-timeout 10min`, `irreversible "why"` or `unparsed`.
+    -- `statement-timeout 10min`, `irreversible "why"`, `compatible-with previous` or `unparsed`.
     "#);
     let down = fs::read_to_string(project.path("migrations/V2__add_user_email_grosse.down.sql"));
     insta::assert_snapshot!(down.unwrap(), @r#"
