@@ -170,6 +170,8 @@ pub struct Migration {
 pub struct Finding {
     /// `edited`, `cosmetic`, `renamed`, `missing`, `out-of-order`, `unfinished`, `history`.
     pub kind: &'static str,
+    /// Which two contradict each other.
+    pub link: Link,
     /// Which migration.
     pub migration: String,
     /// The same for people.
@@ -177,6 +179,23 @@ pub struct Finding {
     /// What changed since it was applied, as a unified diff (`db-verify` only).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub diff: Option<String>,
+}
+
+/// A link of the chain from the files to refinery's history, or one of its ends alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub enum Link {
+    /// The files and the ledger.
+    #[serde(rename = "files <-> ledger")]
+    FilesLedger,
+    /// The files and refinery's history, where the ledger has no row.
+    #[serde(rename = "files <-> history")]
+    FilesHistory,
+    /// The ledger contradicts itself.
+    #[serde(rename = "ledger")]
+    Ledger,
+    /// The ledger and refinery's history.
+    #[serde(rename = "ledger <-> history")]
+    LedgerHistory,
 }
 
 /// `db-verify`.

@@ -7,6 +7,7 @@ use touchmark::{Finding, Kind, LedgerRow, MigrationId, Migrator, RowState, Stand
 use touchmark_engine::Database;
 
 use crate::error::{Error, code_of};
+use crate::json::Link;
 use crate::project::{Files, Project};
 use crate::screen::Screen;
 use crate::{database, exit_code, json};
@@ -106,6 +107,15 @@ pub(crate) fn finding(finding: &Finding) -> json::Finding {
             Finding::OutOfOrder { .. } => "out-of-order",
             Finding::Unfinished { .. } => "unfinished",
             _ => "history",
+        },
+        link: match finding {
+            Finding::Edited { applied: None, .. } => Link::FilesHistory,
+            Finding::Edited { .. }
+            | Finding::Renamed { .. }
+            | Finding::Missing { .. }
+            | Finding::OutOfOrder { .. }
+            | Finding::Unfinished { .. } => Link::FilesLedger,
+            _ => Link::LedgerHistory,
         },
         migration: finding.id().to_string(),
         message: finding.to_string(),

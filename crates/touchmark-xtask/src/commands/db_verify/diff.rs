@@ -1,0 +1,33 @@
+//! The difference of two texts, as a person reads it.
+
+use similar::TextDiff;
+
+use crate::screen::coloured;
+
+/// A unified diff of what was applied against the file.
+pub(crate) fn diff(path: &str, applied: &str, file: &str) -> String {
+    let names = (format!("applied {path}"), path.to_owned());
+    TextDiff::from_lines(applied, file)
+        .unified_diff()
+        .context_radius(3)
+        .header(&names.0, &names.1)
+        .to_string()
+}
+
+pub(crate) fn paint(diff: &str) -> String {
+    if !coloured() {
+        return diff.to_owned();
+    }
+    use anstyle::AnsiColor::{Cyan, Green, Red};
+    let mut out = String::new();
+    for line in diff.lines() {
+        let style = match line.as_bytes().first() {
+            Some(b'+') => Green.on_default(),
+            Some(b'-') => Red.on_default(),
+            Some(b'@') => Cyan.on_default(),
+            _ => anstyle::Style::new(),
+        };
+        out += &format!("{style}{line}{style:#}\n");
+    }
+    out
+}
