@@ -255,11 +255,11 @@ fn the_ledger_keeps_what_was_applied() {
     applied(&named(&db.url, "ingest"), &encoded(&files));
     let row = value(
         &db.url,
-        "SELECT concat_ws('|', kind, version, name, up_sql, down_sql, state, role, application, finished_at >= started_at) FROM touchmark_ledger",
+        "SELECT concat_ws('|', kind, version, name, up_sql, down_sql, state, role, application, finished_at >= started_at, compatible) FROM touchmark_ledger",
     );
     assert_eq!(
         row,
-        format!("V|1|a|{}|DROP TABLE a;|applied|postgres|ingest|t", A.1)
+        format!("V|1|a|{}|DROP TABLE a;|applied|postgres|ingest|t|f", A.1)
     );
 }
 

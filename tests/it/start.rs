@@ -55,6 +55,31 @@ fn a_missing_privilege_is_named_with_its_grant() {
     assert_eq!(applied(&poor, &encoded(&[A])), ["V1__a"]);
 }
 
+/// Such ledgers exist in the databases of those who developed on it only.
+#[test]
+fn a_ledger_of_an_unreleased_version_is_told_how_to_go_on() {
+    let db = database();
+    applied(&db.url, &encoded(&[A]));
+    client(&db.url)
+        .batch_execute(
+            "ALTER TABLE touchmark_ledger DROP COLUMN compatible;
+             ALTER TABLE touchmark_ledger ADD CONSTRAINT touchmark_ledger_state_check CHECK (state = 'applied')",
+        )
+        .unwrap();
+    let more = encoded(&[A, ("V2__b.sql", "CREATE TABLE b ();")]);
+    let error = migrate(&db.url, &more).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "\"public\".\"touchmark_ledger\" was made by an unreleased version of touchmark"
+    );
+    let help = error.help().unwrap();
+    let (_, alter) = help.split_once("have the owner run: ").unwrap();
+    client(&db.url).batch_execute(alter).unwrap();
+    assert_eq!(applied(&db.url, &more), ["V2__b"]);
+    let checks = "SELECT count(*) FROM pg_constraint WHERE conname LIKE '%state_check'";
+    assert_eq!(value(&db.url, checks), "0");
+}
+
 /// Battery 5.
 #[test]
 fn two_histories_in_one_database_are_independent() {

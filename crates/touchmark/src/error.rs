@@ -95,6 +95,14 @@ pub enum Error {
         /// The version.
         version: i64,
     },
+    /// The ledger was made before its first release, and lacks a column.
+    #[error("{table} was made by an unreleased version of touchmark")]
+    LedgerOld {
+        /// The table, quoted.
+        table: String,
+        /// The statement that makes it as it is now.
+        alter: String,
+    },
     /// An interrupted migration without a transaction needs somebody to look.
     #[error(
         "{id} was interrupted in statement {statement}, and whether that was carried out can't be told: {evidence}"
@@ -205,6 +213,9 @@ impl Error {
             Error::HistoryNarrow { table, .. } => {
                 format!("run: ALTER TABLE {table} ALTER COLUMN version TYPE bigint")
             }
+            Error::LedgerOld { alter, .. } => format!(
+                "make the database anew with `cargo xtask db-reset`; or, to keep its data, have the owner run: {alter}"
+            ),
             Error::Unresolved { id, .. } => format!(
                 "look whether it was carried out, then say so: `cargo xtask db-resolve {} --done`, or `--retry`, or `--abandon`",
                 id.short()

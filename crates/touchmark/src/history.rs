@@ -51,13 +51,23 @@ pub(crate) fn explain(
     tables: &Tables,
     doing: &'static str,
 ) -> Error {
-    let insufficient = error
-        .source
-        .as_db_error()
-        .filter(|server| server.code().code() == "42501");
-    match insufficient {
-        Some(server) => privilege(server, session, tables, doing),
-        None => failed_to(doing, error),
+    let server = error.source.as_db_error();
+    match server.map(|server| (server.code().code(), server)) {
+        Some(("42501", server)) => privilege(server, session, tables, doing),
+        // undefined_column
+        Some(("42703", server)) if server.message().contains("compatible") => ledger_old(tables),
+        _ => failed_to(doing, error),
+    }
+}
+
+fn ledger_old(tables: &Tables) -> Error {
+    let Tables { ledger, .. } = tables;
+    let check = ident(&format!("{}_state_check", tables.history.ledger()));
+    Error::LedgerOld {
+        table: ledger.clone(),
+        alter: format!(
+            "ALTER TABLE {ledger} ADD COLUMN compatible boolean NOT NULL DEFAULT false, DROP CONSTRAINT IF EXISTS {check}"
+        ),
     }
 }
 

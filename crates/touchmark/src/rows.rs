@@ -112,6 +112,8 @@ pub struct LedgerRow {
     pub chain: Option<Checksum>,
     /// What the row says.
     pub state: RowState,
+    /// Whether it declares that the release before it runs on the schema after it.
+    pub compatible: bool,
     /// The role that applied it.
     pub role: String,
     /// The `application_name` of the session.

@@ -60,7 +60,7 @@ pub(crate) fn read_sql(tables: &Tables, found: &Found, condition: &str) -> Strin
          state, statements_done, next_statement, \
          (SELECT pg_catalog.string_agg(pg_catalog.encode(s, 'hex'), ',' ORDER BY i) \
           FROM pg_catalog.unnest(statements) WITH ORDINALITY AS t(s, i)), \
-         role, application, build, started_at, finished_at FROM {ledger} WHERE {condition} ORDER BY id"
+         role, application, build, started_at, finished_at, compatible FROM {ledger} WHERE {condition} ORDER BY id"
     );
     let refinery = format!(
         "SELECT version, name, applied_on, checksum FROM {refinery} WHERE {condition} ORDER BY version"
@@ -146,6 +146,7 @@ fn ledger_row(row: &SimpleQueryRow) -> Option<LedgerRow> {
         leaf: Checksum::from_hex(row.get(4)?)?,
         chain: row.get(5).and_then(Checksum::from_hex),
         state,
+        compatible: row.get(15)? == "t",
         role: text(row, 10),
         application: text(row, 11),
         build: text(row, 12),

@@ -18,19 +18,20 @@ impl Entry<'_> {
     fn values(&self) -> String {
         let m = self.migration;
         format!(
-            "'{}', {}, {}, {}, {}, {}, {}",
+            "'{}', {}, {}, {}, {}, {}, {}, {}",
             m.kind.letter(),
             m.version,
             literal(m.name),
             bytea(m.leaf),
             literal(m.up.sql),
             literal_or_null(m.down.as_ref().map(|down| down.sql)),
+            m.up.directives.compatible_with_previous,
             literal(self.build),
         )
     }
 }
 
-const COLUMNS: &str = "kind, version, name, leaf, up_sql, down_sql, build";
+const COLUMNS: &str = "kind, version, name, leaf, up_sql, down_sql, compatible, build";
 
 /// The row of a migration that was applied in this transaction.
 pub(crate) fn insert_sql(tables: &Tables, entry: &Entry, chain: Checksum) -> String {

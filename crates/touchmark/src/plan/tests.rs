@@ -91,6 +91,7 @@ fn rows(words: &str) -> Rows {
                     RowState::Applied
                 },
                 id,
+                compatible: false,
                 role: String::new(),
                 application: String::new(),
                 build: String::new(),
