@@ -12,6 +12,8 @@ pub mod diagnostic;
 pub mod encoded;
 #[cfg(feature = "resolve")]
 mod header;
+#[cfg(feature = "resolve")]
+pub mod lock;
 mod migration;
 #[cfg(feature = "resolve")]
 mod nearest;
@@ -27,4 +29,6 @@ pub use config::Config;
 pub use diagnostic::{Diagnostic, Place, Problems, Severity};
 pub use migration::{Directives, Kind, Migration, MigrationSet, Script, Statement, StatementKind};
 #[cfg(feature = "resolve")]
-pub use resolve::{FileName, ResolveOptions, Resolved, file_names, resolve, semantic};
+pub use resolve::{
+    FileName, ResolveOptions, Resolved, file_name, file_names, is_cosmetic, resolve, semantic,
+};

@@ -79,6 +79,17 @@ pub(crate) fn label(
     }
 }
 
+pub(crate) fn file_name(kind: Kind, version: i64, digits: u8, name: &str) -> String {
+    match kind {
+        Kind::Repeatable => format!("R__{name}.sql"),
+        _ => format!(
+            "{}{version:0digits$}__{name}.sql",
+            kind.letter(),
+            digits = usize::from(digits)
+        ),
+    }
+}
+
 /// The text of one file, as it is hashed and executed, and what its header and statements say.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Script {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::History;
 use super::layout::*;
-use crate::migration::label;
+use crate::migration::{file_name, label};
 use crate::{Checksum, Directives, Kind, Statement, StatementKind};
 
 /// Why bytes are not an encoded set.
@@ -169,16 +169,7 @@ pub struct EncodedMigration<'a> {
 impl EncodedMigration<'_> {
     /// The name of its file, without the directory.
     pub fn file_name(&self) -> String {
-        match self.kind {
-            Kind::Repeatable => format!("R__{}.sql", self.name),
-            _ => format!(
-                "{}{:0digits$}__{}.sql",
-                self.kind.letter(),
-                self.version,
-                self.name,
-                digits = usize::from(self.digits)
-            ),
-        }
+        file_name(self.kind, self.version, self.digits, self.name)
     }
 }
 

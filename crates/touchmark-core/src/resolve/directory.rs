@@ -79,25 +79,33 @@ fn entry(root: &Path, label: &str, item: &fs::DirEntry) -> Result<Option<Entry>,
                 .help("rename it to `V<version>__<name>.sql`"));
         }
     };
-    let target = match fs::canonicalize(&path) {
-        Ok(target) => target,
-        Err(error) => return Err(broken(&path, file, &error)),
-    };
-    // The parent of the root is not the root, so `..` can't leave it unseen.
-    if !target.starts_with(root) {
-        return Err(
-            Diagnostic::error(file, "a symbolic link that leaves the directory")
-                .help("copy the file: a link hides from git that the migration was changed"),
-        );
+    let mut file_type = item
+        .file_type()
+        .map_err(|error| broken(&path, file.clone(), &error))?;
+    if file_type.is_symlink() {
+        let target = match fs::canonicalize(&path) {
+            Ok(target) => target,
+            Err(error) => return Err(broken(&path, file, &error)),
+        };
+        // The parent of the root is not the root, so `..` can't leave it unseen.
+        if !target.starts_with(root) {
+            return Err(
+                Diagnostic::error(file, "a symbolic link that leaves the directory")
+                    .help("copy the file: a link hides from git that the migration was changed"),
+            );
+        }
+        let metadata = fs::metadata(&target);
+        file_type = metadata
+            .map_err(|error| broken(&path, file.clone(), &error))?
+            .file_type();
     }
-    let metadata = fs::metadata(&target).map_err(|error| broken(&path, file.clone(), &error))?;
-    if metadata.is_dir() {
+    if file_type.is_dir() {
         return Err(Diagnostic::error(file, "a directory among the migrations")
             .help("move its files up, or the directory away; migrations lie side by side"));
     }
     let name =
         name.map_err(|wrong| Diagnostic::error(file.clone(), wrong.message).help(wrong.help))?;
-    if !metadata.is_file() {
+    if !file_type.is_file() {
         return Err(Diagnostic::error(file, "not a regular file").help("replace it by a file"));
     }
     Ok(Some(Entry { path, file, name }))

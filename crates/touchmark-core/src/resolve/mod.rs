@@ -3,16 +3,20 @@
 mod directory;
 mod name;
 mod read;
-mod text;
+pub(crate) mod text;
 
 use std::path::Path;
 use std::{fs, io};
 
 use crate::diagnostic::Problems;
+use crate::lock::{Lock, LockState};
 use crate::{Checksum, MigrationSet, checksum, sql};
+pub(crate) use directory::{Pair, list};
 pub use name::FileName;
+pub(crate) use name::is_name;
 #[cfg(test)]
 pub(crate) use read::STACK;
+pub(crate) use read::unchecked;
 
 /// How a directory is read.
 #[derive(Debug, Clone)]
@@ -38,11 +42,14 @@ pub struct Resolved {
     pub set: MigrationSet,
     /// What should be looked at, but stops nothing.
     pub warnings: Problems,
+    /// The lock that lies in the directory; see [`LockState::differences`].
+    pub lock: LockState,
 }
 
 /// Reads, checks and hashes all migrations of a directory.
 ///
-/// An empty directory is an empty set.
+/// An empty directory is an empty set. A file that is as it was locked is read, and not checked
+/// again: it can't be mended any more.
 ///
 /// # Errors
 ///
@@ -60,9 +67,10 @@ pub struct Resolved {
 /// }
 /// ```
 pub fn resolve(directory: &Path, options: &ResolveOptions) -> Result<Resolved, Problems> {
-    let (pairs, mut problems) = directory::list(directory, &options.label);
+    let (pairs, mut problems) = list(directory, &options.label);
+    let lock = Lock::state(directory, &options.label);
     let mut migrations = Vec::with_capacity(pairs.len());
-    for (migration, findings) in read::read_all(&pairs) {
+    for (migration, findings) in read::read_all(&pairs, lock.lock()) {
         problems.extend(findings);
         migrations.extend(migration);
     }
@@ -81,6 +89,7 @@ pub fn resolve(directory: &Path, options: &ResolveOptions) -> Result<Resolved, P
             migrations,
         },
         warnings: problems,
+        lock,
     })
 }
 
@@ -101,6 +110,11 @@ pub fn file_names(directory: &Path) -> io::Result<Vec<FileName>> {
     Ok(names)
 }
 
+/// What a file's name says; `None` for one that is no migration's, or a wrong one.
+pub fn file_name(file: &str) -> Option<FileName> {
+    name::parse(file)?.ok()
+}
+
 /// The semantic hashes of a text's statements: two texts that differ in comments and white space
 /// only have the same ones.
 pub fn semantic(text: &str) -> Vec<Checksum> {
@@ -109,6 +123,17 @@ pub fn semantic(text: &str) -> Vec<Checksum> {
     pieces
         .map(|piece| sql::semantic(text, piece.span.clone()))
         .collect()
+}
+
+/// Whether two texts of a migration differ in comments and white space only. A directive is a
+/// comment that does something, so a changed one counts.
+pub fn is_cosmetic(name: &FileName, one: &str, other: &str) -> bool {
+    let read = |text: &str| {
+        let script = unchecked(text.to_owned(), name);
+        let statements: Vec<_> = script.statements.iter().map(|s| s.semantic).collect();
+        (statements, script.directives)
+    };
+    read(one) == read(other)
 }
 
 #[cfg(test)]
@@ -146,5 +171,14 @@ mod tests {
             semantic("CREATE TABLE a (b text);\nSELECT 1;")
         );
         assert_ne!(semantic(text), semantic("CREATE TABLE a (b int);"));
+    }
+
+    #[test]
+    fn a_directive_is_no_comment() {
+        let name = file_name("V1__a.sql").unwrap();
+        let check = |other: &str| is_cosmetic(&name, "-- a\nSELECT 1;", other);
+        assert!(check("SELECT\n1 -- b"));
+        assert!(!check("SELECT 2;"));
+        assert!(!check("-- touchmark: lock-timeout 5s\nSELECT 1;"));
     }
 }

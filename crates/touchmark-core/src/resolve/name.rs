@@ -1,6 +1,9 @@
 //! File names, and the nearest right one for a wrong one.
 
-use crate::Kind;
+use std::fmt;
+
+use crate::migration::file_name;
+use crate::{Kind, lock};
 
 /// What a right file name says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +20,17 @@ pub struct FileName {
     pub is_down: bool,
 }
 
+impl fmt::Display for FileName {
+    /// The name of the file, without the directory.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let up = file_name(self.kind, self.version, self.digits, &self.name);
+        match up.strip_suffix(".sql") {
+            Some(stem) if self.is_down => write!(f, "{stem}.down.sql"),
+            _ => f.write_str(&up),
+        }
+    }
+}
+
 /// Why a file name is wrong, and what to do about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct WrongName {
@@ -30,8 +44,10 @@ const VERSION_HELP: &str =
 
 /// Reads a file name; `None` for one that is let pass.
 pub(crate) fn parse(file: &str) -> Option<Result<FileName, WrongName>> {
-    let is_let_pass =
-        file.starts_with('.') || file.starts_with("README") || file == "migrations.lock";
+    let is_let_pass = file.starts_with('.')
+        || file.starts_with("README")
+        || file == lock::FILE
+        || file == "environments.lock";
     if is_let_pass {
         return None;
     }
@@ -74,7 +90,7 @@ fn exact(file: &str) -> Option<Result<FileName, WrongName>> {
 }
 
 /// refinery's `\w+`. Combining marks are left out: file systems change them.
-fn is_name(name: &str) -> bool {
+pub(crate) fn is_name(name: &str) -> bool {
     !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || c == '_')
 }
 
@@ -241,6 +257,7 @@ mod tests {
             ".gitkeep",
             ".V1__x.sql.swp",
             "migrations.lock",
+            "environments.lock",
         ] {
             assert_eq!(parse(file), None, "{file}");
         }

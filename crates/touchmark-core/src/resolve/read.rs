@@ -5,11 +5,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use super::directory::{Entry, Pair};
-use super::text::{self, Text};
+use super::name::FileName;
+use super::text;
 use crate::diagnostic::{Diagnostic, Place};
 use crate::header::{self, Comment, Role};
-use crate::sql::{self, Finding};
-use crate::{Checksum, Kind, Migration, Script, Statement, StatementKind, checksum};
+use crate::lock::{self, Lock};
+use crate::sql::{self, Finding, Source};
+use crate::{Checksum, Directives, Kind, Migration, Script, Statement, StatementKind, checksum};
 
 /// A deeply nested expression recurses deeply in the parser. It is address space, and costs nothing
 /// until it is used.
@@ -19,14 +21,14 @@ pub(crate) const STACK: usize = 256 << 20;
 type Read = (Option<Migration>, Vec<Diagnostic>);
 
 /// Reads the files on all processors: parsing is what takes the time.
-pub(super) fn read_all(pairs: &[Pair]) -> Vec<Read> {
+pub(super) fn read_all(pairs: &[Pair], lock: Option<&Lock>) -> Vec<Read> {
     let next = AtomicUsize::new(0);
     let work = || {
         let mut done = Vec::new();
         loop {
             let at = next.fetch_add(1, Ordering::Relaxed);
             match pairs.get(at) {
-                Some(pair) => done.push((at, migration(pair))),
+                Some(pair) => done.push((at, migration(pair, lock))),
                 None => return done,
             }
         }
@@ -56,17 +58,40 @@ pub(super) fn read_all(pairs: &[Pair]) -> Vec<Read> {
     done.into_iter().map(|(_, read)| read).collect()
 }
 
-fn migration(pair: &Pair) -> Read {
+fn migration(pair: &Pair, lock: Option<&Lock>) -> Read {
     let mut problems = Vec::new();
-    let up = script(&pair.up, &mut problems);
-    let down = pair
-        .down
-        .as_ref()
-        .map(|entry| (entry, script(entry, &mut problems)));
-    let Some((up, raw_variants)) = up else {
+    let name = &pair.up.name;
+    let up = match text::read(&pair.up.path, &pair.up.file) {
+        Ok(text) => Some(text),
+        Err(problem) => {
+            problems.push(problem);
+            None
+        }
+    };
+    let locked = lock.and_then(|lock| lock.find(name.kind, name.version, &name.name));
+    let locked = locked.filter(|l| !l.draft && l.kind == name.kind && l.name == name.name);
+    let up = up.map(|text| {
+        let raw_variants = text.raw_variants();
+        let leaf = checksum::leaf(name.kind, name.version, &name.name, &text.sql);
+        let is_sealed = locked.is_some_and(|locked| locked.leaf == leaf);
+        let script = script(&pair.up, text.sql, is_sealed, &mut problems);
+        (script, raw_variants, leaf)
+    });
+    let down = pair.down.as_ref().and_then(|entry| {
+        let text = match text::read(&entry.path, &entry.file) {
+            Ok(text) => text,
+            Err(problem) => {
+                problems.push(problem);
+                return None;
+            }
+        };
+        let is_sealed = locked.is_some_and(|l| l.down == Some(lock::of_down(&text.sql)));
+        Some(script(entry, text.sql, is_sealed, &mut problems))
+    });
+    let Some((up, raw_variants, leaf)) = up else {
         return (None, problems);
     };
-    if let (Some(reason), Some((entry, _))) = (&up.directives.irreversible, &down) {
+    if let (Some(reason), Some(entry)) = (&up.directives.irreversible, &pair.down) {
         problems.push(
             Diagnostic::error(
                 entry.file.as_str(),
@@ -78,16 +103,12 @@ fn migration(pair: &Pair) -> Read {
             )),
         );
     }
-    let down = down
-        .and_then(|(_, script)| script)
-        .map(|(script, _)| script);
-    let name = &pair.up.name;
     let migration = Migration {
         kind: name.kind,
         version: name.version,
         digits: name.digits,
         name: name.name.clone(),
-        leaf: checksum::leaf(name.kind, name.version, &name.name, &up.sql),
+        leaf,
         chain: Checksum::EMPTY,
         refinery: refinery(pair, &up, &raw_variants),
         up,
@@ -108,36 +129,13 @@ fn refinery(pair: &Pair, up: &Script, variants: &[String]) -> Vec<u64> {
     out
 }
 
-/// Reads one file. Beside the script, the texts that refinery may have hashed.
-fn script(entry: &Entry, problems: &mut Vec<Diagnostic>) -> Option<(Script, Vec<String>)> {
-    let text = match text::read(&entry.path, &entry.file) {
-        Ok(text) => text,
-        Err(problem) => {
-            problems.push(problem);
-            return None;
-        }
-    };
-    let raw_variants = if entry.name.is_down {
-        Vec::new()
-    } else {
-        text.raw_variants()
-    };
-    let Text { sql, .. } = text;
+/// Checks the text of one file, unless that was done when it was locked.
+fn script(entry: &Entry, sql: String, is_sealed: bool, problems: &mut Vec<Diagnostic>) -> Script {
     let source = sql::split(&sql);
-    let first = source
-        .statements
-        .first()
-        .map_or(sql.len(), |piece| piece.span.start);
-    let comments = source.comments.iter().map(|token| Comment {
-        text: token.text(&sql),
-        start: token.start,
-        is_header: token.start < first,
-    });
-    let role = Role {
-        kind: entry.name.kind,
-        is_down: entry.name.is_down,
-    };
-    let (directives, mut findings) = header::directives(comments, role);
+    let (directives, mut findings) = directives(&sql, &source, &entry.name);
+    if is_sealed {
+        return finish(sql, &source, directives);
+    }
     findings.extend(sql::check(&sql, &source, &directives));
     if source.statements.is_empty() && source.findings.is_empty() && !entry.name.is_down {
         findings.push(Finding::error(
@@ -155,6 +153,34 @@ fn script(entry: &Entry, problems: &mut Vec<Diagnostic>) -> Option<(Script, Vec<
                 .help(finding.help.as_str())
         }
     }));
+    finish(sql, &source, directives)
+}
+
+/// What a text says and does, whether it is right or wrong.
+pub(crate) fn unchecked(sql: String, name: &FileName) -> Script {
+    let source = sql::split(&sql);
+    let (directives, _) = directives(&sql, &source, name);
+    finish(sql, &source, directives)
+}
+
+fn directives(sql: &str, source: &Source, name: &FileName) -> (Directives, Vec<Finding>) {
+    let first = source
+        .statements
+        .first()
+        .map_or(sql.len(), |piece| piece.span.start);
+    let comments = source.comments.iter().map(|token| Comment {
+        text: token.text(sql),
+        start: token.start,
+        is_header: token.start < first,
+    });
+    let role = Role {
+        kind: name.kind,
+        is_down: name.is_down,
+    };
+    header::directives(comments, role)
+}
+
+fn finish(sql: String, source: &Source, directives: Directives) -> Script {
     let statements = source
         .statements
         .iter()
@@ -169,10 +195,9 @@ fn script(entry: &Entry, problems: &mut Vec<Diagnostic>) -> Option<(Script, Vec<
             semantic: sql::semantic(&sql, piece.span.clone()),
         })
         .collect();
-    let script = Script {
+    Script {
         sql,
         directives,
         statements,
-    };
-    Some((script, raw_variants))
+    }
 }

@@ -23,7 +23,11 @@ pub(crate) struct Text {
 
 /// Reads and normalises a file.
 pub(crate) fn read(path: &Path, file: &str) -> Result<Text, Diagnostic> {
-    let bytes = bytes(path, file)?;
+    of_bytes(bytes(path, file)?, file)
+}
+
+/// Normalises the bytes of a file.
+pub(crate) fn of_bytes(bytes: Vec<u8>, file: &str) -> Result<Text, Diagnostic> {
     let raw = String::from_utf8(bytes).map_err(|error| {
         let offset = error.utf8_error().valid_up_to();
         let before = String::from_utf8_lossy(&error.as_bytes()[..offset]).into_owned();
@@ -52,7 +56,8 @@ fn normalise(raw: String, file: &str) -> Result<Text, Diagnostic> {
     Ok(Text { sql, had_mark })
 }
 
-fn bytes(path: &Path, file: &str) -> Result<Vec<u8>, Diagnostic> {
+/// The bytes of a file.
+pub(crate) fn bytes(path: &Path, file: &str) -> Result<Vec<u8>, Diagnostic> {
     let failed = |error: io::Error| {
         let help = match error.kind() {
             io::ErrorKind::PermissionDenied => "make it readable for the user who builds",

@@ -14,7 +14,7 @@ mod token;
 mod wording;
 
 pub(crate) use check::check;
-pub(crate) use split::split;
+pub(crate) use split::{Source, split};
 pub(crate) use statement::{kind, semantic};
 
 use std::ops::Range;

@@ -6,6 +6,7 @@ mod content;
 mod directory;
 mod files;
 mod headers;
+mod lock;
 mod scale;
 mod splitting;
 mod statements;

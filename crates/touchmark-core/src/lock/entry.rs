@@ -1,0 +1,152 @@
+//! The line that a file has, or would have.
+
+use std::fs;
+use std::path::Path;
+
+use super::{Entry, Fingerprint, Lock};
+use crate::diagnostic::{Diagnostic, Problems};
+use crate::resolve::{self, FileName, text};
+use crate::{Checksum, Directives, Kind, Migration, Script, checksum};
+
+impl Entry {
+    /// The line of a migration; its chain value is that of a lock only.
+    pub fn of(migration: &Migration) -> Entry {
+        Entry {
+            kind: migration.kind,
+            version: migration.version,
+            digits: migration.digits,
+            name: migration.name.clone(),
+            leaf: migration.leaf,
+            chain: Checksum::EMPTY,
+            semantic: semantic(&migration.up),
+            down: migration.down.as_ref().map(|down| of_down(&down.sql)),
+            draft: false,
+            line: 0,
+        }
+    }
+}
+
+/// The line of a migration from the bytes of its files, as they lie in git or on the disk. No
+/// parser is run over them. `file` is how messages name the first of them.
+///
+/// # Errors
+/// When a text is not UTF-8, or has a NUL in it.
+pub fn entry(
+    name: &FileName,
+    up: Vec<u8>,
+    down: Option<Vec<u8>>,
+    file: &str,
+) -> Result<Entry, Diagnostic> {
+    let sql = text::of_bytes(up, file)?.sql;
+    let down = match down {
+        Some(down) => {
+            let file = file.replace(".sql", ".down.sql");
+            Some(of_down(&text::of_bytes(down, &file)?.sql))
+        }
+        None => None,
+    };
+    Ok(Entry {
+        kind: name.kind,
+        version: name.version,
+        digits: name.digits,
+        name: name.name.clone(),
+        leaf: checksum::leaf(name.kind, name.version, &name.name, &sql),
+        chain: Checksum::EMPTY,
+        semantic: semantic(&resolve::unchecked(sql, name)),
+        down,
+        draft: false,
+        line: 0,
+    })
+}
+
+/// The leaf of a migration from the bytes of its file.
+///
+/// # Errors
+/// When the text is not UTF-8, or has a NUL in it.
+pub fn leaf(name: &FileName, up: Vec<u8>, file: &str) -> Result<Checksum, Diagnostic> {
+    let sql = text::of_bytes(up, file)?.sql;
+    Ok(checksum::leaf(name.kind, name.version, &name.name, &sql))
+}
+
+/// The lines of all files of a directory. Only the files that are not as the lock says are looked
+/// into; nothing is parsed. `label` is how messages name the directory.
+///
+/// # Errors
+/// What is wrong with the names of the files, or makes one unreadable.
+pub fn entries(directory: &Path, label: &str, lock: &Lock) -> Result<Vec<Entry>, Problems> {
+    let (pairs, mut problems) = resolve::list(directory, label);
+    let mut entries = Vec::with_capacity(pairs.len());
+    for pair in &pairs {
+        match of_pair(pair, lock) {
+            Ok(entry) => entries.push(entry),
+            Err(problem) => problems.push(problem),
+        }
+    }
+    let problems = Problems::new(problems);
+    match problems.errors() {
+        0 => Ok(entries),
+        _ => Err(problems),
+    }
+}
+
+fn of_pair(pair: &resolve::Pair, lock: &Lock) -> Result<Entry, Diagnostic> {
+    let name = &pair.up.name;
+    let up = text::bytes(&pair.up.path, &pair.up.file)?;
+    let down = match &pair.down {
+        Some(down) => Some(text::bytes(&down.path, &down.file)?),
+        None => None,
+    };
+    let locked = lock.find(name.kind, name.version, &name.name);
+    if let Some(locked) = locked.filter(|l| l.kind == name.kind && l.name == name.name) {
+        let leaf = leaf(name, up.clone(), &pair.up.file)?;
+        if leaf == locked.leaf {
+            let down = match (down, &pair.down) {
+                (Some(bytes), Some(down)) => Some(of_down(&text::of_bytes(bytes, &down.file)?.sql)),
+                _ => None,
+            };
+            return Ok(Entry {
+                digits: name.digits,
+                down,
+                draft: false,
+                line: 0,
+                ..locked.clone()
+            });
+        }
+    }
+    entry(name, up, down, &pair.up.file)
+}
+
+impl Lock {
+    /// Reads the lock of a directory.
+    pub fn state(directory: &Path, label: &str) -> super::LockState {
+        let file = format!("{label}/{}", super::FILE);
+        match fs::read(directory.join(super::FILE)) {
+            Ok(bytes) => super::LockState::parse(Some(&bytes), &file),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => super::LockState::Absent,
+            Err(error) => super::LockState::Broken(Diagnostic::error(
+                file,
+                format!("failed to read the file: {error}"),
+            )),
+        }
+    }
+}
+
+/// Commits to what a script does: to its statements, and to its directives.
+fn semantic(script: &Script) -> Fingerprint {
+    let Directives {
+        no_transaction,
+        lock_timeout,
+        statement_timeout,
+        irreversible,
+        unparsed: _,
+    } = &script.directives;
+    let directives =
+        format!("{no_transaction} {lock_timeout:?} {statement_timeout:?} {irreversible:?}");
+    let statements = script.statements.iter().map(|s| s.semantic.to_hex());
+    let parts: Vec<_> = statements.chain([directives]).collect();
+    Fingerprint::of(checksum::semantic(parts.iter().map(String::as_str)))
+}
+
+pub(crate) fn of_down(sql: &str) -> Fingerprint {
+    Fingerprint::of(checksum::leaf(Kind::Versioned, 0, "", sql))
+}

@@ -1,0 +1,190 @@
+use super::*;
+use crate::file_name;
+
+fn of(file: &str, up: &str) -> Entry {
+    entry(&file_name(file).unwrap(), up.into(), None, file).unwrap()
+}
+
+fn lock(files: &[(&str, &str)]) -> Lock {
+    Lock::new(files.iter().map(|(file, up)| of(file, up)).collect())
+}
+
+const USERS: (&str, &str) = ("V1__users.sql", "CREATE TABLE users (id bigint);\n");
+const ORDERS: (&str, &str) = ("V2__orders.sql", "CREATE TABLE orders (id bigint);\n");
+const LATE: (&str, &str) = ("U1__late.sql", "CREATE TABLE late (id bigint);\n");
+const VIEWS: (&str, &str) = ("R__views.sql", "CREATE VIEW v AS SELECT 1;\n");
+
+#[test]
+fn the_text_is_read_back() {
+    let mut entries = lock(&[VIEWS, ORDERS, USERS]).entries().to_vec();
+    entries[0].down = Some(Fingerprint([0x0a; 8]));
+    entries[1].draft = true;
+    let text = Lock::new(entries).to_string();
+    insta::assert_snapshot!(text);
+    assert_eq!(Lock::parse(&text, "x").unwrap().to_string(), text);
+    let crlf = text.replace('\n', "\r\n");
+    assert_eq!(Lock::parse(&crlf, "x").unwrap().to_string(), text);
+    let empty = Lock::default().to_string();
+    assert_eq!(Lock::parse(&empty, "x").unwrap(), Lock::default());
+}
+
+#[test]
+fn a_repeatable_migration_does_not_move_the_head() {
+    let one = lock(&[USERS, VIEWS]);
+    let other = lock(&[USERS, (VIEWS.0, "CREATE VIEW v AS SELECT 2;")]);
+    assert_eq!(one.head(), other.head());
+    assert_eq!(one.head(), lock(&[USERS]).head());
+    assert_ne!(one.head(), lock(&[USERS, ORDERS]).head());
+}
+
+#[test]
+fn b38_b40_line_ends_and_marks_do_not_count() {
+    let crlf = USERS.1.replace('\n', "\r\n");
+    assert_eq!(of(USERS.0, &crlf), of(USERS.0, USERS.1));
+    assert_eq!(
+        of(USERS.0, &format!("\u{feff}{crlf}")),
+        of(USERS.0, USERS.1)
+    );
+}
+
+#[test]
+fn what_is_not_as_it_was_written_is_named_with_its_line() {
+    let text = lock(&[USERS, ORDERS, VIEWS]).to_string();
+    let lines: Vec<&str> = text.lines().collect();
+    let swapped = [lines[0], lines[1], lines[3], lines[2], "", lines[5]].join("\n");
+    let without = [lines[0], lines[1], lines[3]].join("\n");
+    let appended = lock(&[USERS, ORDERS]).to_string() + lines[2] + "\n";
+    let leaf = of(USERS.0, USERS.1).leaf.to_hex();
+    let mut shown = String::new();
+    for (what, text) in [
+        ("empty", String::new()),
+        (
+            "a conflict",
+            format!("{}\n<<<<<<< HEAD\n{}", lines[0], lines[1]),
+        ),
+        ("a newer format", text.replacen("lock 1", "lock 2", 1)),
+        ("no head", text.replacen(lines[1], "", 1)),
+        (
+            "another head",
+            text.replacen(lines[1], &format!("{HEAD}{leaf}"), 1),
+        ),
+        (
+            "a short head",
+            text.replacen(lines[1], &format!("{HEAD}00"), 1),
+        ),
+        (
+            "another leaf",
+            text.replacen(&leaf, &of(LATE.0, LATE.1).leaf.to_hex(), 1),
+        ),
+        ("swapped lines", swapped),
+        ("a line that is gone", without),
+        ("a line twice", appended),
+        ("upper case", text.replacen(&leaf, &leaf.to_uppercase(), 1)),
+        (
+            "a word too many",
+            text.replacen(lines[2], &format!("{} x", lines[2]), 1),
+        ),
+        ("a leading zero", text.replacen("V1 ", "V01 ", 1)),
+        ("a wrong name", text.replacen(" users ", " us-ers ", 1)),
+    ] {
+        let problem = Lock::parse(&text, "migrations/migrations.lock").unwrap_err();
+        shown += &format!("# {what}\n{}\n", problem.render(false));
+    }
+    insta::assert_snapshot!(shown);
+}
+
+#[track_caller]
+fn check(locked: &[(&str, &str)], files: &[(&str, &str)], expected: &[&str]) {
+    let files: Vec<_> = files.iter().map(|(file, up)| of(file, up)).collect();
+    let found = differences(&lock(locked), &files);
+    let found: Vec<_> = found.iter().map(ToString::to_string).collect();
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn differences_are_told_apart() {
+    let all = [USERS, ORDERS, VIEWS];
+    check(&all, &all, &[]);
+    check(&[], &[], &[]);
+    let edited = (USERS.0, "CREATE TABLE users (id int);");
+    check(
+        &all,
+        &[edited, ORDERS, VIEWS],
+        &["V1__users was edited since it was locked"],
+    );
+    let cosmetic = (USERS.0, "-- users\nCREATE TABLE users(id bigint)");
+    check(
+        &all,
+        &[cosmetic, ORDERS, VIEWS],
+        &["V1__users was edited since it was locked, in comments or white space only"],
+    );
+    let directive = (
+        USERS.0,
+        "-- touchmark: lock-timeout 5s\nCREATE TABLE users (id bigint);\n",
+    );
+    check(
+        &all,
+        &[directive, ORDERS, VIEWS],
+        &["V1__users was edited since it was locked"],
+    );
+    check(
+        &all,
+        &[USERS, VIEWS],
+        &["V2__orders is in migrations.lock, and its file is gone"],
+    );
+    check(
+        &[USERS],
+        &[USERS, ORDERS],
+        &["V2__orders is not in migrations.lock"],
+    );
+    check(
+        &[ORDERS],
+        &[USERS, ORDERS],
+        &["V1__users is not in migrations.lock, and the newer V2__orders is"],
+    );
+    check(
+        &[ORDERS],
+        &[LATE, ORDERS],
+        &["U1__late is not in migrations.lock"],
+    );
+    check(
+        &[USERS],
+        &[("V1__people.sql", USERS.1)],
+        &["V1__people was V1__users when it was locked"],
+    );
+    check(
+        &[USERS],
+        &[("U1__users.sql", USERS.1)],
+        &["U1__users was V1__users when it was locked"],
+    );
+    check(
+        &[USERS, ORDERS],
+        &[ORDERS, ("V3__users.sql", USERS.1)],
+        &["V3__users was V1__users when it was locked"],
+    );
+    let view = (VIEWS.0, "CREATE VIEW v AS SELECT 2;");
+    check(
+        &[VIEWS],
+        &[view],
+        &["R__views was edited since it was locked"],
+    );
+    check(
+        &[VIEWS],
+        &[],
+        &["R__views is in migrations.lock, and its file is gone"],
+    );
+}
+
+#[test]
+fn a_draft_and_what_undoes_are_told_too() {
+    let mut entries = lock(&[USERS, ORDERS]).entries().to_vec();
+    entries[0].draft = true;
+    entries[1].down = Some(Fingerprint([1; 8]));
+    let files = [of(USERS.0, "SELECT 1;"), of(ORDERS.0, ORDERS.1)];
+    let found = differences(&Lock::new(entries), &files);
+    let shown: String = found
+        .iter()
+        .map(|d| d.diagnostic("migrations").render(false))
+        .collect();
+    insta::assert_snapshot!(shown);
+}
