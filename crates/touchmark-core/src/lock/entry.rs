@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use super::{Entry, Fingerprint, Lock};
 use crate::diagnostic::{Diagnostic, Problems};
@@ -138,10 +139,14 @@ fn semantic(script: &Script) -> Fingerprint {
         lock_timeout,
         statement_timeout,
         irreversible,
+        compatible_with_previous,
         unparsed: _,
     } = &script.directives;
+    let ms = |timeout: &Option<Duration>| timeout.map_or(0, |timeout| timeout.as_millis());
+    let (lock, statement) = (ms(lock_timeout), ms(statement_timeout));
+    let why = irreversible.as_deref().unwrap_or_default();
     let directives =
-        format!("{no_transaction} {lock_timeout:?} {statement_timeout:?} {irreversible:?}");
+        format!("{no_transaction} {lock} {statement} {compatible_with_previous} {why}");
     let statements = script.statements.iter().map(|s| s.semantic.to_hex());
     let parts: Vec<_> = statements.chain([directives]).collect();
     Fingerprint::of(checksum::semantic(parts.iter().map(String::as_str)))
