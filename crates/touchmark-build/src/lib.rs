@@ -11,6 +11,9 @@
 //! `touchmark::embedded!()` in the same package then makes the set a `static`. A new, edited,
 //! renamed or deleted file builds it again; when nothing changed, nothing is done.
 //!
+//! Where `migrations.lock` lies beside the migrations, a release build fails unless they are as it
+//! says; any other build warns.
+//!
 //! Where the history lives is read from `[package.metadata.touchmark]` of the package and from
 //! `[workspace.metadata.touchmark]` of its workspace: `history-schema` and `history-table`.
 
@@ -18,6 +21,7 @@
 #![allow(clippy::needless_doctest_main)]
 
 mod error;
+mod lock;
 pub mod manifest;
 mod package;
 
@@ -47,13 +51,17 @@ pub fn embed(directory: impl AsRef<Path>) {
 ///
 /// # Errors
 ///
-/// What is wrong with the migrations or with the configuration, and what the file system or a
-/// missing Cargo makes impossible.
+/// What is wrong with the migrations or with the configuration, in a release build also where they
+/// differ from `migrations.lock`, and what the file system or a missing Cargo makes impossible.
 pub fn try_embed(directory: impl AsRef<Path>) -> Result<(), Error> {
     let package = Package::from_env()?;
     let directory = package.root.join(directory);
     let options = ResolveOptions::new(package.label(&directory));
     let resolved = resolve(&directory, &options)?;
+    let differences = lock::compare(&resolved, package.is_release);
+    if package.is_release && differences.errors() > 0 {
+        return Err(differences.into());
+    }
     let bytes = encoded::encode(&resolved.set, &package.config.history());
     package.write(&bytes)?;
 
@@ -62,7 +70,8 @@ pub fn try_embed(directory: impl AsRef<Path>) -> Result<(), Error> {
     }
     // Cargo looks at every file below a directory, and at the directory itself.
     println!("cargo::rerun-if-changed={}", directory.display());
-    for warning in &resolved.warnings.diagnostics {
+    let warnings = [resolved.warnings, differences];
+    for warning in warnings.iter().flat_map(|problems| &problems.diagnostics) {
         println!("cargo::warning={}", one_line(warning));
     }
     Ok(())

@@ -16,6 +16,8 @@ pub(crate) struct Package {
     /// The directory that Cargo's own messages name files from.
     workspace: PathBuf,
     out: PathBuf,
+    /// Whether what is built is meant for others than the developer.
+    pub(crate) is_release: bool,
     pub(crate) config: Config,
     /// The manifests that the configuration was read from.
     pub(crate) manifests: Vec<PathBuf>,
@@ -30,6 +32,7 @@ impl Package {
             root,
             workspace: found.workspace,
             out,
+            is_release: variable("PROFILE")? == "release",
             config: found.config,
             manifests: found.manifests,
         })

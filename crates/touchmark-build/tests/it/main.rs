@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)] // A test that can't set its project up has failed.
 
+mod lock;
 mod project;
 mod rebuild;
 mod stop;

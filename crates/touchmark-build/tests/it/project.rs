@@ -77,8 +77,22 @@ impl Project {
     /// Runs `cargo build -v`. All projects share one target directory, so that only the first has
     /// to compile the dependencies.
     pub fn build(&self) -> Build {
+        self.build_with(&[])
+    }
+
+    /// Builds for others: with the profile that inherits from `release` and does not optimise.
+    pub fn release(&self) -> Build {
+        self.build_with(&[
+            "--profile=ship",
+            "--config=profile.ship.inherits='release'",
+            "--config=profile.ship.opt-level=0",
+        ])
+    }
+
+    fn build_with(&self, arguments: &[&str]) -> Build {
         let output = Command::new(env!("CARGO"))
             .args(["build", "-v", "--offline", "--color=never"])
+            .args(arguments)
             .current_dir(self.directory.path())
             .env(
                 "CARGO_TARGET_DIR",
@@ -136,6 +150,14 @@ impl Build {
     /// Whether the package was left alone.
     pub fn is_fresh(&self) -> bool {
         self.stderr.contains(&format!("Fresh {}", self.name))
+    }
+
+    /// The warnings of the package.
+    pub fn warnings(&self) -> String {
+        let start = format!("warning: {}@", self.name);
+        let lines = self.stderr.lines().filter(|line| line.starts_with(&start));
+        let texts = lines.map(|line| line.split_once(": migrations").map_or(line, |(_, t)| t));
+        texts.map(|text| format!("migrations{text}\n")).collect()
     }
 
     /// What the build script said, without Cargo's indentation.

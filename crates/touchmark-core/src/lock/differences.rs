@@ -184,7 +184,13 @@ impl Difference {
                 };
                 Diagnostic::error(format!("{directory}/{FILE}"), message).at(place)
             }
-            _ => Diagnostic::error(format!("{directory}/{}", self.entry.file_name()), message),
+            _ => {
+                let mut file = self.entry.file_name();
+                if self.change == Change::Down && self.entry.down.is_some() {
+                    file = file.replace(".sql", ".down.sql");
+                }
+                Diagnostic::error(format!("{directory}/{file}"), message)
+            }
         };
         diagnostic.help(self.help())
     }
