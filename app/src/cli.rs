@@ -40,6 +40,9 @@ const AFTER_HELP: &str = "\
 Environment (a file .env in the current directory is read too; what is set already wins):
   DATABASE_URL            the database, as postgresql://user:password@host:port/database
   MIGRATION_DATABASE_URL  preferred for migrating: a direct connection, the role of the owner
+  TOUCHMARK_AHEAD         when a newer release has migrated the database on: refuse to start,
+                          accept-prefix (start and log what is unknown; the default), or
+                          accept-compatible (start if it declares `compatible-with previous`)
   LISTEN_ADDRESS          where `serve` listens
   RUST_LOG                what is logged, as info or app=debug
 

@@ -4,7 +4,7 @@ use std::env;
 use std::path::Path;
 
 use tokio_postgres::Config as Database;
-use touchmark::ToConfig;
+use touchmark::{Ahead, ToConfig};
 
 use crate::Error;
 
@@ -15,13 +15,15 @@ pub struct Config {
     pub database: Database,
     /// The same database for migrating: without a pooler in between, as the owner.
     pub migration: Database,
+    /// What happens where a newer release has migrated the database on.
+    pub ahead: Ahead,
 }
 
 impl Config {
-    /// Reads `DATABASE_URL` and `MIGRATION_DATABASE_URL`.
+    /// Reads `DATABASE_URL`, `MIGRATION_DATABASE_URL` and `TOUCHMARK_AHEAD`.
     ///
     /// # Errors
-    /// When the first is missing, or one of them is not a connection string.
+    /// When the first is missing, or one of them can't be read.
     pub fn from_env() -> Result<Config, Error> {
         Config::from_variables(|name| env::var(name).ok())
     }
@@ -32,16 +34,28 @@ impl Config {
         Ok(Config {
             migration: migration.unwrap_or_else(|| database.clone()),
             database,
+            ahead: ahead(&variable)?,
         })
     }
 }
 
+fn ahead(variable: impl Fn(&str) -> Option<String>) -> Result<Ahead, Error> {
+    match filled("TOUCHMARK_AHEAD", variable) {
+        Some(policy) => policy.trim().parse().map_err(Error::Ahead),
+        None => Ok(Ahead::default()),
+    }
+}
+
 /// Compose passes on a variable that is not set as an empty one, so both mean the same.
+fn filled(name: &str, variable: impl Fn(&str) -> Option<String>) -> Option<String> {
+    variable(name).filter(|value| !value.trim().is_empty())
+}
+
 fn read(
     name: &'static str,
     variable: impl Fn(&str) -> Option<String>,
 ) -> Result<Option<Database>, Error> {
-    let Some(url) = variable(name).filter(|url| !url.trim().is_empty()) else {
+    let Some(url) = filled(name, &variable) else {
         return Ok(None);
     };
     let database = url.trim().to_config();
@@ -105,6 +119,23 @@ mod tests {
         assert!(matches!(error, Error::NoDatabase), "{error}");
         let urls = [("DATABASE_URL", HERE), ("MIGRATION_DATABASE_URL", "")];
         assert!(config(&urls).is_ok());
+    }
+
+    #[test]
+    fn a_policy_is_read() {
+        let policy = |value| {
+            config(&[("DATABASE_URL", HERE), ("TOUCHMARK_AHEAD", value)]).map(|config| config.ahead)
+        };
+        assert_eq!(policy("").unwrap(), Ahead::AcceptPrefix);
+        assert_eq!(
+            policy("accept-compatible").unwrap(),
+            Ahead::AcceptCompatible
+        );
+        let text = policy("accept").unwrap_err().report().to_string();
+        assert_eq!(
+            text,
+            "error: TOUCHMARK_AHEAD: `accept` is not one of `refuse`, `accept-prefix` and `accept-compatible`"
+        );
     }
 
     #[test]

@@ -20,6 +20,9 @@ pub enum Error {
         /// What is wrong with it.
         source: Box<touchmark::Error>,
     },
+    /// The policy for a database that is ahead can't be read.
+    #[error("TOUCHMARK_AHEAD: {0}")]
+    Ahead(String),
     /// There is a `.env`, and it can't be read.
     #[error("failed to read .env: {0}")]
     Dotenv(String),
@@ -66,7 +69,7 @@ impl Error {
     /// The exit code that `--help` documents.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Error::NoDatabase | Error::Database { .. } | Error::Dotenv(_) => 2,
+            Error::NoDatabase | Error::Database { .. } | Error::Ahead(_) | Error::Dotenv(_) => 2,
             Error::Interrupted { signal, .. } => signal.exit_code(),
             _ => 1,
         }

@@ -63,7 +63,7 @@ fn run(cli: Cli, dotenv: Result<(), Error>) -> Result<(), Error> {
         .map_err(Error::Start)?;
     runtime.block_on(async {
         let mut signals = Signals::listen().map_err(Error::Start)?;
-        migration::migrate(&config.migration, &mut signals).await?;
+        migration::migrate(&config, &mut signals).await?;
         match listen {
             Some(address) => serve::serve(&config, &address, &mut signals).await,
             None => Ok(()),

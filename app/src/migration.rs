@@ -1,25 +1,27 @@
 //! Migrating from an async application.
 
 use migrations::MIGRATIONS;
-use tokio_postgres::Config;
 use touchmark::{Canceller, Migrator, Report};
 
 use crate::Error;
+use crate::config::Config;
 use crate::signals::Signals;
 
 /// Migrates to what this binary embeds, and stops cleanly when a signal comes.
 ///
-/// Without signals it is one line: `Migrator::new(&MIGRATIONS).run_async(&database).await?`.
+/// Without signals it is one line: `Migrator::new(&MIGRATIONS).run_async(database).await?`.
 /// The first signal rolls back what runs and waits for that; exiting at once would leave the
 /// statement running in the server, where it may still commit. The second also cancels a
 /// statement that runs without a transaction.
 ///
 /// # Errors
 /// [`Error::Migration`] with all that can go wrong, [`Error::Interrupted`] after a signal.
-pub async fn migrate(database: &Config, signals: &mut Signals) -> Result<Report, Error> {
+pub async fn migrate(config: &Config, signals: &mut Signals) -> Result<Report, Error> {
     let canceller = Canceller::new();
-    let migrator = Migrator::new(&MIGRATIONS).canceller(&canceller);
-    let mut run = std::pin::pin!(migrator.run_async(database));
+    let migrator = Migrator::new(&MIGRATIONS)
+        .ahead(config.ahead)
+        .canceller(&canceller);
+    let mut run = std::pin::pin!(migrator.run_async(&config.migration));
     let mut received = None;
     let outcome = loop {
         tokio::select! {

@@ -1,4 +1,5 @@
-//! Whether this replica can take requests: the database answers, and its schema is ours.
+//! Whether this replica can take requests: the database answers, and its schema is one on which
+//! this release would start.
 
 use std::time::Duration;
 
@@ -8,9 +9,9 @@ use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 use tokio::time::error::Elapsed;
 use tokio::time::{Instant, timeout};
-use tokio_postgres::Config;
 use touchmark::Migrator;
 
+use crate::config::Config;
 use crate::repository::{self, cause};
 
 /// For how long an answer is given again, so that many probes cost one look.
@@ -29,7 +30,7 @@ pub enum Verdict {
     Ready,
     /// The database refuses, or does not answer in time.
     Unavailable,
-    /// The database is at another schema than this binary.
+    /// The database is at a schema on which this binary would not start.
     OtherSchema,
 }
 
@@ -39,9 +40,7 @@ impl Verdict {
         match self {
             Verdict::Ready => None,
             Verdict::Unavailable => Some("the database does not answer"),
-            Verdict::OtherSchema => {
-                Some("the schema of the database is not the one of this binary")
-            }
+            Verdict::OtherSchema => Some("the schema of the database is not one for this release"),
         }
     }
 }
@@ -50,7 +49,7 @@ impl Verdict {
 #[derive(Debug)]
 pub struct Readiness {
     pool: Pool,
-    migration: Config,
+    config: Config,
     state: Mutex<State>,
 }
 
@@ -61,12 +60,12 @@ struct State {
 }
 
 impl Readiness {
-    /// Looks at the database of `pool`, and at the history through `migration`, whose role can
-    /// read it.
-    pub fn new(pool: Pool, migration: Config) -> Readiness {
+    /// Looks at the database of `pool`, and at the history with the role that migrates, which
+    /// can read it.
+    pub fn new(pool: Pool, config: Config) -> Readiness {
         Readiness {
             pool,
-            migration,
+            config,
             state: Mutex::default(),
         }
     }
@@ -84,7 +83,7 @@ impl Readiness {
         // A look that takes too long, or whose prober went away, is taken up again by the next
         // probe, so that a server which hangs meets one connection and not one more each time.
         let look = state.look.get_or_insert_with(|| {
-            let look = look(self.pool.clone(), self.migration.clone());
+            let look = look(self.pool.clone(), self.config.clone());
             tokio::spawn(async { timeout(GIVE_UP, look).await.unwrap_or_else(late) })
         });
         let outcome = match timeout(ANSWER, look).await {
@@ -111,8 +110,9 @@ impl Readiness {
     }
 }
 
-/// Whether the database answers, and is at this binary's migrations.
-async fn look(pool: Pool, migration: Config) -> Result<bool, String> {
+/// Whether the database answers, and has what this binary needs: replicas of the release before
+/// go on while the next one migrates, where they would also start.
+async fn look(pool: Pool, config: Config) -> Result<bool, String> {
     let client = pool.get().await;
     let client = client.map_err(|e| repository::Error::from(e).to_string())?;
     client
@@ -121,9 +121,11 @@ async fn look(pool: Pool, migration: Config) -> Result<bool, String> {
         .map_err(|e| cause(&e))?;
     drop(client);
     // A migrator of its own for each look: one whose future was dropped is cancelled for good.
-    let migrator = Migrator::new(&MIGRATIONS).wait(Duration::ZERO);
-    let current = migrator.is_current_async(&migration).await;
-    current.map_err(|e| e.to_string())
+    let migrator = Migrator::new(&MIGRATIONS)
+        .ahead(config.ahead)
+        .wait(Duration::ZERO);
+    let ready = migrator.is_ready_async(&config.migration).await;
+    ready.map_err(|e| e.to_string())
 }
 
 fn late(_: Elapsed) -> Result<bool, String> {

@@ -24,7 +24,7 @@ pub async fn serve(config: &Config, address: &str, signals: &mut Signals) -> Res
     let pool = repository::pool(&config.database)?;
     let service = Service {
         requests: IngestionRequests::new(pool.clone()),
-        readiness: Readiness::new(pool.clone(), config.migration.clone()).into(),
+        readiness: Readiness::new(pool.clone(), config.clone()).into(),
     };
     let failed = |source| Error::Listen {
         address: address.into(),

@@ -84,6 +84,18 @@ pub fn names(report: &Report) -> Vec<String> {
     report.applied.iter().map(|m| m.id.to_string()).collect()
 }
 
+/// Compares what is written for people, without what differs from run to run.
+macro_rules! message {
+    ($text:expr, @$snapshot:literal) => {
+        insta::with_settings!({filters => vec![
+            (r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d[.0-9]*(\+00|Z)?", "[when]"),
+        ]}, {
+            insta::assert_snapshot!($text, @$snapshot);
+        })
+    };
+}
+pub(crate) use message;
+
 /// Starts so many runs at once; gives how many migrations they applied in all.
 pub fn at_once(runs: usize, run: impl Fn() -> Report + Sync) -> usize {
     std::thread::scope(|scope| {

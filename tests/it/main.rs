@@ -5,6 +5,7 @@
 
 mod harness;
 
+mod ahead;
 mod apply;
 mod architecture;
 mod concurrency;

@@ -45,6 +45,7 @@ fn app(directory: &Path, arguments: &[&str]) -> Command {
     for name in [
         "DATABASE_URL",
         "MIGRATION_DATABASE_URL",
+        "TOUCHMARK_AHEAD",
         "LISTEN_ADDRESS",
         "RUST_LOG",
         "NO_COLOR",
@@ -98,10 +99,15 @@ struct Running {
 
 impl Running {
     fn start(arguments: &[&str], url: &str) -> Running {
+        Running::start_with(arguments, url, &[])
+    }
+
+    fn start_with(arguments: &[&str], url: &str, environment: &[(&str, &str)]) -> Running {
         let directory = TempDir::new().unwrap();
         let mut process = app(directory.path(), arguments)
             .env("DATABASE_URL", url)
             .env("LISTEN_ADDRESS", "127.0.0.1:0")
+            .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())

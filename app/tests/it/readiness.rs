@@ -9,13 +9,10 @@ use serde_json::json;
 use touchmark::{Migrator, Set};
 
 use crate::running::{Service, get};
-use crate::{changed_set, database, eventually, server};
+use crate::{Running, changed_set, database, eventually, run, server, stderr};
 
-#[test]
-fn not_when_somebody_migrates_behind_its_back() {
-    let url = database();
-    let service = Service::start(&url);
-    assert!(service.is_ready());
+/// Does what a newer release does.
+fn migrate_on(url: &str) {
     let newer = changed_set(|directory| {
         fs::write(
             directory.join("V4__later.sql"),
@@ -23,12 +20,45 @@ fn not_when_somebody_migrates_behind_its_back() {
         )
         .unwrap();
     });
-    let report = Migrator::new(&Set::from_bytes(&newer)).run(&url).unwrap();
+    let newer = Set::from_bytes(&newer).with_build("app 9.9.9");
+    let report = Migrator::new(&newer).run(url).unwrap();
     assert_eq!(report.applied.len(), 1);
+}
+
+/// Replicas of the release before take requests until they are replaced.
+#[test]
+fn b08_while_a_newer_release_migrates_on() {
+    let url = database();
+    let service = Service::start(&url);
+    assert!(service.is_ready());
+    migrate_on(&url);
+    // The last answer is kept for a second.
+    std::thread::sleep(std::time::Duration::from_millis(1100));
+    assert!(service.is_ready());
+    let mut restarted = Service::start(&url);
+    let ahead = "the database is ahead of this binary by V4__later, applied by app 9.9.9";
+    restarted.process.wait_for(ahead);
+    assert!(restarted.is_ready());
+}
+
+#[test]
+fn b08_not_where_a_newer_release_is_to_be_refused() {
+    let url = database();
+    let refuse = [("TOUCHMARK_AHEAD", "refuse")];
+    let service = Service::listening(Running::start_with(&["serve"], &url, &refuse));
+    assert!(service.is_ready());
+    migrate_on(&url);
+    let output = run(&["migrate"], &[("DATABASE_URL", &url), refuse[0]]);
+    assert_eq!(output.status.code(), Some(1));
+    let text = stderr(&output);
+    assert!(
+        text.contains("by V4__later, and the policy is to refuse that\n       V4__later was applied by app 9.9.9 at "),
+        "{text}"
+    );
     eventually("it still says that it is ready", || !service.is_ready());
     let (status, body) = service.get("/readyz");
     assert_eq!(status, 503);
-    let reason = "the schema of the database is not the one of this binary";
+    let reason = "the schema of the database is not one for this release";
     assert_eq!(body, json!({ "status": "not ready", "reason": reason }));
     assert_eq!(service.get("/healthz").0, 200);
 }

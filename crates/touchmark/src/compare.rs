@@ -3,7 +3,8 @@
 use touchmark_core::encoded::EncodedMigration;
 use touchmark_core::{Checksum, Kind};
 
-use crate::rows::{Key, LedgerRow, Lookup, MigrationId, RowState, Rows};
+use crate::ahead::Unknown;
+use crate::rows::{Key, LedgerRow, Lookup, MigrationId, Origin, RefineryRow, RowState, Rows};
 
 /// What a database records of one migration of the set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,8 +101,8 @@ pub struct Comparison {
     pub standing: Vec<Standing>,
     /// What is wrong, in the order of the chain.
     pub findings: Vec<Finding>,
-    /// Versioned ones that are applied and that the set does not have.
-    pub unknown: Vec<MigrationId>,
+    /// Versioned ones that are applied, or begun, and that the set does not have.
+    pub unknown: Vec<Unknown>,
     /// Repeatable ones that were applied and whose files are gone.
     pub removed: Vec<MigrationId>,
     /// The newest version that is applied.
@@ -142,9 +143,8 @@ pub fn compare(set: &[EncodedMigration], rows: &Rows) -> Comparison {
             }
         })
         .collect();
-    let unfinished = unfinished_elsewhere(set, &lookup);
-    let missing = unknown.iter().chain(&unfinished);
-    findings.extend(missing.map(|id| Finding::Missing { id: id.clone() }));
+    let missing = unknown.iter().map(|unknown| unknown.id.clone());
+    findings.extend(missing.map(|id| Finding::Missing { id }));
     findings.sort_by_key(|finding| finding.id().key());
     Comparison {
         standing,
@@ -237,28 +237,28 @@ fn accepts(migration: &EncodedMigration, checksum: &str) -> bool {
         .is_ok_and(|checksum: u64| migration.refinery.contains(&checksum))
 }
 
-fn unknown(set: &[EncodedMigration], lookup: &Lookup) -> Vec<MigrationId> {
+fn unknown(set: &[EncodedMigration], lookup: &Lookup) -> Vec<Unknown> {
     let known: std::collections::HashSet<i64> = set
         .iter()
         .filter(|m| m.kind != Kind::Repeatable)
         .map(|m| m.version)
         .collect();
-    let mut unknown: Vec<_> = versions(lookup)
-        .filter(|id| !known.contains(&id.version))
+    let ledger = lookup.ledger.values();
+    let ledger = ledger
+        .filter(|row| row.id.kind != Kind::Repeatable)
+        .map(|row| Unknown::of(row));
+    let refinery = only_in_refinery(lookup).map(|row| Unknown {
+        id: row.id(),
+        origin: Origin::new(None, &row.applied_on),
+        compatible: false,
+        finished: true,
+    });
+    let mut unknown: Vec<_> = ledger
+        .chain(refinery)
+        .filter(|unknown| !known.contains(&unknown.id.version))
         .collect();
-    unknown.sort_by_key(|id| id.version);
+    unknown.sort_by_key(|unknown| unknown.id.version);
     unknown
-}
-
-/// Unfinished migrations that the set does not have.
-fn unfinished_elsewhere(set: &[EncodedMigration], lookup: &Lookup) -> Vec<MigrationId> {
-    lookup
-        .ledger
-        .values()
-        .filter(|row| matches!(row.state, RowState::Running(_)))
-        .filter(|row| !set.iter().any(|m| MigrationId::of(m).key() == row.id.key()))
-        .map(|row| row.id.clone())
-        .collect()
 }
 
 /// Repeatable migrations that were applied and that the set does not have any more.
@@ -290,14 +290,10 @@ fn versions(lookup: &Lookup) -> impl Iterator<Item = MigrationId> {
             matches!(key, Key::Version(_)) && !matches!(row.state, RowState::Running(_))
         })
         .map(|(_, row)| row.id.clone());
-    let refinery = lookup
-        .refinery
-        .values()
-        .filter(|row| !lookup.ledger.contains_key(&Key::Version(row.version)))
-        .map(|row| MigrationId {
-            kind: Kind::Versioned,
-            version: row.version,
-            name: row.name.clone(),
-        });
-    ledger.chain(refinery)
+    ledger.chain(only_in_refinery(lookup).map(RefineryRow::id))
+}
+
+fn only_in_refinery<'r>(lookup: &Lookup<'r>) -> impl Iterator<Item = &'r RefineryRow> {
+    let refinery = lookup.refinery.values().copied();
+    refinery.filter(|row| !lookup.ledger.contains_key(&Key::Version(row.version)))
 }

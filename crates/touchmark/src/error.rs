@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use touchmark_core::encoded::DecodeError;
 
+use crate::ahead::{self, Unaccepted, Unknown};
 use crate::compare::Finding;
 use crate::event::Activity;
 use crate::failure::Failure;
@@ -44,6 +45,14 @@ pub enum Error {
     /// What was applied is not what the set has.
     #[error("the applied migrations and this set contradict each other: {}", first(.0))]
     Divergent(Vec<Finding>),
+    /// A newer release has migrated the database on, and this one may not start on it.
+    #[error("the database is ahead of this binary by {}, {}", ahead::ids(unknown), why.reason())]
+    Ahead {
+        /// What it does not know.
+        unknown: Vec<Unknown>,
+        /// Why that is not accepted.
+        why: Unaccepted,
+    },
     /// The target is not in the set.
     #[error("there is no migration with version {version}")]
     TargetUnknown {
@@ -199,6 +208,7 @@ impl Error {
                 "wait for the other run, or look at what it does in pg_stat_activity; a longer wait is a setting".into()
             }
             Error::Divergent(findings) => findings_help(findings),
+            Error::Ahead { unknown, why } => why.help(unknown),
             Error::TargetUnknown { nearest, .. } => match nearest {
                 Some(nearest) => format!("the nearest one is {nearest}"),
                 None => "the set is empty".into(),
@@ -273,6 +283,11 @@ impl fmt::Display for Report<'_> {
         if let Error::Divergent(findings) = self.0 {
             for finding in findings.iter().skip(1) {
                 write!(f, "\n       {}", finding)?;
+            }
+        }
+        if let Error::Ahead { unknown, .. } = self.0 {
+            for unknown in unknown {
+                write!(f, "\n       {unknown} was applied by {}", unknown.origin)?;
             }
         }
         match self.0.help() {

@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::MigrationId;
+use crate::ahead::{Unknown, by_build};
 
 /// What a run tells while it goes on. Its `Display` is one line for a log.
 #[derive(Debug, Clone)]
@@ -29,7 +30,7 @@ pub enum Event {
     /// The database has migrations that this set does not know; all of this set are applied.
     DatabaseAhead {
         /// What it has more.
-        unknown: Vec<MigrationId>,
+        unknown: Vec<Unknown>,
     },
     /// A migration begins.
     Applying {
@@ -144,7 +145,7 @@ impl fmt::Display for Event {
             Event::DatabaseAhead { unknown } => write!(
                 f,
                 "the database is ahead of this binary by {}",
-                crate::ids(unknown)
+                by_build(unknown)
             ),
             Event::Applying {
                 migration,

@@ -17,6 +17,7 @@
 //! The record is refinery's own table `refinery_schema_history`, in refinery's own format, and
 //! beside it `touchmark_ledger`, which keeps what was applied, when, by whom and from which build.
 
+mod ahead;
 mod backoff;
 mod cancel;
 mod chain;
@@ -40,6 +41,7 @@ mod sql;
 mod tls;
 mod transaction;
 
+pub use ahead::{Ahead, Unaccepted, Unknown};
 pub use cancel::Canceller;
 pub use compare::{Comparison, Finding, Standing};
 pub use config::ToConfig;
@@ -51,7 +53,8 @@ pub use plan::{Action, Plan, Step, Target};
 pub use report::{AppliedMigration, Report};
 pub use resolve::{Resolution, Resolved};
 pub use rows::{
-    AppliedScript, LedgerRow, MigrationId, NextStatement, Progress, RefineryRow, RowState, Rows,
+    AppliedScript, LedgerRow, MigrationId, NextStatement, Origin, Progress, RefineryRow, RowState,
+    Rows,
 };
 pub use set::Set;
 pub use touchmark_core::encoded;

@@ -7,6 +7,7 @@ use tokio_postgres::Socket;
 use tokio_postgres::tls::{MakeTlsConnect, TlsConnect};
 use touchmark_core::encoded::{Encoded, History};
 
+use crate::ahead::Ahead;
 use crate::cancel::Canceller;
 use crate::compare::{Comparison, compare};
 use crate::config::ToConfig;
@@ -66,6 +67,7 @@ impl<'a> Migrator<'a> {
             set: *set,
             options: Options {
                 target: Target::Latest,
+                ahead: Ahead::default(),
                 lock_timeout: Duration::from_secs(2),
                 retry: Duration::from_secs(300),
                 wait: Duration::from_secs(600),
@@ -80,6 +82,13 @@ impl<'a> Migrator<'a> {
     /// How far the run goes. Default: [`Target::Latest`].
     pub fn target(mut self, target: Target) -> Self {
         self.options.target = target;
+        self
+    }
+
+    /// What happens where a newer release has migrated the database on. Default:
+    /// [`Ahead::AcceptPrefix`].
+    pub fn ahead(mut self, ahead: Ahead) -> Self {
+        self.options.ahead = ahead;
         self
     }
 
@@ -157,7 +166,8 @@ impl<'a> Migrator<'a> {
     pub fn plan(&self, database: impl ToConfig) -> Result<Plan, Error> {
         let status = self.status(database)?;
         let migrations = self.set.open()?.migrations()?;
-        plan(&migrations, &status.rows, self.options.target).map_err(run::refuse)
+        let Options { target, ahead, .. } = self.options;
+        plan(&migrations, &status.rows, target, ahead).map_err(run::refuse)
     }
 
     /// What the database records, held against the set. Creates nothing and takes no lock.
@@ -183,6 +193,23 @@ impl<'a> Migrator<'a> {
         self.look(database, |_, _, encoded, start| {
             let nothing = start.probe.is_none() && encoded.is_empty();
             Ok(nothing || start.is_current(encoded))
+        })
+    }
+
+    /// Whether a run would find nothing to do: the database is at this set, or ahead of it as
+    /// [`ahead`](Migrator::ahead) accepts. One round trip, or two where it is ahead.
+    ///
+    /// # Errors
+    /// When there is no connection, or the history can't be read.
+    pub fn is_ready(&self, database: impl ToConfig) -> Result<bool, Error> {
+        self.look(database, |session, tables, encoded, start| {
+            if start.is_current(encoded) {
+                return Ok(true);
+            }
+            let rows = run::read(session, tables, &start)?;
+            let Options { target, ahead, .. } = self.options;
+            let plan = plan(&encoded.migrations()?, &rows, target, ahead);
+            Ok(plan.is_ok_and(|plan| plan.steps.is_empty()))
         })
     }
 
@@ -307,6 +334,16 @@ impl Migrator<'static> {
     pub async fn is_current_async(&self, database: impl ToConfig) -> Result<bool, Error> {
         let config = self.config(database)?;
         self.detached(move |migrator| migrator.is_current(&config))
+            .await
+    }
+
+    /// As [`is_ready`](Migrator::is_ready), without blocking the async runtime.
+    ///
+    /// # Errors
+    /// As [`is_ready`](Migrator::is_ready).
+    pub async fn is_ready_async(&self, database: impl ToConfig) -> Result<bool, Error> {
+        let config = self.config(database)?;
+        self.detached(move |migrator| migrator.is_ready(&config))
             .await
     }
 

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use touchmark_core::encoded::EncodedMigration;
 use touchmark_core::{Checksum, Kind};
 
+use crate::ahead::{Ahead, Unaccepted, Unknown};
 use crate::chain::Chain;
 use crate::compare::{Comparison, Finding, Standing, compare};
 use crate::rows::{MigrationId, Rows};
@@ -97,7 +98,7 @@ pub struct Plan {
     /// The chain value over everything applied, before the first step.
     pub chain: Checksum,
     /// What the database has more than the set, where the set is a prefix of it.
-    pub unknown: Vec<MigrationId>,
+    pub unknown: Vec<Unknown>,
     /// The newest version that is applied, before the first step.
     pub newest: Option<MigrationId>,
 }
@@ -118,10 +119,20 @@ pub(crate) enum Refusal {
     TargetUnknown { version: i64, nearest: Option<i64> },
     /// The target is behind what is applied.
     TargetBehind { version: i64, newest: MigrationId },
+    /// The database is ahead, in a way that the policy does not accept.
+    Ahead {
+        unknown: Vec<Unknown>,
+        why: Unaccepted,
+    },
 }
 
 /// What a run to `target` would do.
-pub(crate) fn plan(set: &[EncodedMigration], rows: &Rows, target: Target) -> Result<Plan, Refusal> {
+pub(crate) fn plan(
+    set: &[EncodedMigration],
+    rows: &Rows,
+    target: Target,
+    policy: Ahead,
+) -> Result<Plan, Refusal> {
     let comparison = compare(set, rows);
     let ahead = is_ahead(set, &comparison);
     let findings: Vec<_> = comparison
@@ -137,6 +148,15 @@ pub(crate) fn plan(set: &[EncodedMigration], rows: &Rows, target: Target) -> Res
         .collect();
     if !findings.is_empty() {
         return Err(Refusal::Findings(findings));
+    }
+    if ahead {
+        let mut unknown = comparison.unknown.clone();
+        if policy == Ahead::AcceptCompatible {
+            unknown.extend(repeatable_of_others(set, &comparison, rows));
+        }
+        if let Err(why) = policy.accept(&unknown) {
+            return Err(Refusal::Ahead { unknown, why });
+        }
     }
     if let Target::Version(version) = target {
         check_target(set, &comparison, version)?;
@@ -193,7 +213,23 @@ fn is_ahead(set: &[EncodedMigration], comparison: &Comparison) -> bool {
             .unknown
             .iter()
             // A newer release may bring an out-of-order one of any version.
+            .map(|unknown| &unknown.id)
             .all(|id| id.kind == Kind::OutOfOrder || last.is_none_or(|last| id.version > last))
+}
+
+/// Repeatable migrations that are not as the set has them: where the database is ahead, a newer
+/// release has applied them.
+fn repeatable_of_others(
+    set: &[EncodedMigration],
+    comparison: &Comparison,
+    rows: &Rows,
+) -> Vec<Unknown> {
+    let lookup = rows.lookup();
+    let outdated = positions(comparison, Standing::Outdated).map(|at| MigrationId::of(&set[at]));
+    let others = outdated.chain(comparison.removed.iter().cloned());
+    others
+        .filter_map(|id| lookup.ledger.get(&id.key()).map(|row| Unknown::of(row)))
+        .collect()
 }
 
 fn check_target(

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use touchmark_core::encoded::Encoded;
 
+use crate::ahead::Unknown;
 use crate::rows::MigrationId;
 
 /// What a run did.
@@ -17,7 +18,7 @@ pub struct Report {
     /// The newest version that is applied, where the run had to read the history.
     pub newest: Option<MigrationId>,
     /// What the database has beyond the set.
-    pub ahead: Vec<MigrationId>,
+    pub ahead: Vec<Unknown>,
     /// From connecting to the end.
     pub elapsed: Duration,
     /// In which migration of the set the connection was lost, until it is known how that ended.

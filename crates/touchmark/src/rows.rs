@@ -126,6 +126,73 @@ pub struct LedgerRow {
     pub finished_at: Option<String>,
 }
 
+/// Which build applied a migration, and when.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    /// As the ledger names it; none where refinery had applied it.
+    build: Option<String>,
+    at: String,
+}
+
+impl Origin {
+    pub(crate) fn new(build: Option<&str>, at: &str) -> Origin {
+        Origin {
+            build: build.map(Into::into),
+            at: at.into(),
+        }
+    }
+
+    pub(crate) fn of(row: &LedgerRow) -> Origin {
+        let at = row.finished_at.as_ref().unwrap_or(&row.started_at);
+        // The build of a row that was taken over is the one that took it over.
+        let build = (row.state != RowState::Adopted).then_some(row.build.as_str());
+        Origin::new(build, at)
+    }
+
+    /// The build, as the ledger names it. None where refinery had applied it, or where the build
+    /// had no name.
+    pub fn build(&self) -> Option<&str> {
+        self.build.as_deref().filter(|build| !build.is_empty())
+    }
+
+    /// When it was applied, as the server writes times.
+    pub fn at(&self) -> &str {
+        &self.at
+    }
+
+    /// The build where it is a release of the application, and not a command.
+    pub(crate) fn release(&self) -> Option<&str> {
+        self.build().filter(|build| !is_command(build))
+    }
+
+    /// Who applied it, for a message.
+    pub(crate) fn by(&self) -> String {
+        match self.build.as_deref() {
+            None => "refinery".into(),
+            Some("") => "a build without a name".into(),
+            Some(build) => match build.split_once(" (").filter(|_| is_command(build)) {
+                Some((command, rest)) => format!("`{command}` ({rest}"),
+                None => build.into(),
+            },
+        }
+    }
+}
+
+/// Whether files were read to apply it, rather than a set that a binary carries.
+pub(crate) fn is_command(build: &str) -> bool {
+    build.starts_with("cargo xtask ")
+}
+
+impl fmt::Display for Origin {
+    /// `app 0.2.0 (a1b2c3d4e5f6) at 2026-11-21 05:13:32+00`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let is_fraction = |c: char| c == '.' || c.is_ascii_digit();
+        let (second, rest) = self.at.split_at(self.at.find('.').unwrap_or(self.at.len()));
+        let zone = rest.trim_start_matches(is_fraction);
+        write!(f, "{} at {second}{zone}", self.by())
+    }
+}
+
 /// What a row of the ledger applied.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -147,6 +214,16 @@ pub struct RefineryRow {
     pub applied_on: String,
     /// refinery's checksum, a decimal number.
     pub checksum: String,
+}
+
+impl RefineryRow {
+    pub(crate) fn id(&self) -> MigrationId {
+        MigrationId {
+            kind: Kind::Versioned,
+            version: self.version,
+            name: self.name.clone(),
+        }
+    }
 }
 
 /// Everything that a database records of its migrations.

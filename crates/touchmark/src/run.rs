@@ -10,6 +10,7 @@ use tokio_postgres::Config;
 use touchmark_core::Kind;
 use touchmark_core::encoded::EncodedMigration;
 
+use crate::ahead::Ahead;
 use crate::cancel::Canceller;
 use crate::event::{Event, Events};
 use crate::history::Tables;
@@ -30,6 +31,7 @@ pub(crate) use start::{Start, connect, look, read};
 #[derive(Clone)]
 pub(crate) struct Options {
     pub target: Target,
+    pub ahead: Ahead,
     pub lock_timeout: Duration,
     pub retry: Duration,
     pub wait: Duration,
@@ -242,7 +244,7 @@ fn plan_for(context: &Context, rows: &Rows, report: &Report) -> Result<Plan, Err
         Target::Plus(count) => Target::Plus(count.saturating_sub(report.applied.len())),
         target => target,
     };
-    plan(context.set, rows, target).map_err(refuse)
+    plan(context.set, rows, target, context.options.ahead).map_err(refuse)
 }
 
 pub(crate) fn refuse(refusal: Refusal) -> Error {
@@ -250,6 +252,7 @@ pub(crate) fn refuse(refusal: Refusal) -> Error {
         Refusal::Findings(findings) => Error::Divergent(findings),
         Refusal::TargetUnknown { version, nearest } => Error::TargetUnknown { version, nearest },
         Refusal::TargetBehind { version, newest } => Error::TargetBehind { version, newest },
+        Refusal::Ahead { unknown, why } => Error::Ahead { unknown, why },
     }
 }
 

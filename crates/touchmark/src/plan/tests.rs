@@ -1,5 +1,6 @@
 //! What is recorded is written as one word per row: `V1` applied by us, `V1*` applied by
-//! refinery only, `V1!` with other content, `V2?` unfinished, `R:x` a repeatable one.
+//! refinery only, `V1!` with other content, `V2?` unfinished, `V2+` compatible, `R:x` a
+//! repeatable one.
 
 use touchmark_core::encoded::{Encoded, History, encode};
 use touchmark_core::{Directives, Migration, MigrationSet, Script, checksum};
@@ -8,7 +9,7 @@ use super::*;
 use crate::rows::{LedgerRow, NextStatement, Progress, RefineryRow, RowState};
 
 fn id(word: &str) -> MigrationId {
-    let word = word.trim_end_matches(['*', '!', '?']);
+    let word = word.trim_end_matches(['*', '!', '?', '+']);
     let kind = Kind::from_letter(word.chars().next().unwrap()).unwrap();
     let rest = &word[1..];
     match kind {
@@ -91,10 +92,10 @@ fn rows(words: &str) -> Rows {
                     RowState::Applied
                 },
                 id,
-                compatible: false,
+                compatible: word.contains('+'),
                 role: String::new(),
                 application: String::new(),
-                build: String::new(),
+                build: "app 2".into(),
                 started_at: String::new(),
                 finished_at: None,
             });
@@ -105,9 +106,14 @@ fn rows(words: &str) -> Rows {
 
 #[track_caller]
 fn check(files: &str, recorded: &str, target: &str, expected: &str) {
+    check_ahead(Ahead::AcceptPrefix, files, recorded, target, expected);
+}
+
+#[track_caller]
+fn check_ahead(policy: Ahead, files: &str, recorded: &str, target: &str, expected: &str) {
     let bytes = set(files);
     let set = Encoded::open(&bytes).unwrap().migrations().unwrap();
-    let outcome = match plan(&set, &rows(recorded), target.parse().unwrap()) {
+    let outcome = match plan(&set, &rows(recorded), target.parse().unwrap(), policy) {
         Ok(plan) => {
             if target == "latest" && plan.unknown.is_empty() {
                 let head = plan.steps.last().map_or(plan.chain, |step| step.chain);
@@ -138,6 +144,9 @@ fn check(files: &str, recorded: &str, target: &str, expected: &str) {
         Err(Refusal::Findings(findings)) => {
             let lines: Vec<_> = findings.iter().map(ToString::to_string).collect();
             lines.join(", ")
+        }
+        Err(Refusal::Ahead { unknown, why }) => {
+            format!("{} {}", crate::ahead::ids(&unknown), why.reason())
         }
         Err(other) => format!("{other:?}"),
     };
@@ -185,6 +194,69 @@ fn a_database_that_is_ahead() {
         "latest",
         "V2__m is not applied, and the newer V3__m is, V3__m is applied, and this set does not have it",
     );
+}
+
+/// Battery 8.
+#[test]
+fn policies_for_a_database_that_is_ahead() {
+    let refuse = |files, recorded, expected| {
+        check_ahead(Ahead::Refuse, files, recorded, "latest", expected);
+    };
+    refuse("V1", "V1", "");
+    refuse("V1 V2", "V1", "V2");
+    refuse("V1", "V1 V2+", "V2__m and the policy is to refuse that");
+    refuse("V1", "V1 V2*", "V2__m and the policy is to refuse that");
+    refuse(
+        "V1 V3",
+        "V1 V3 U2",
+        "U2__m and the policy is to refuse that",
+    );
+
+    let compatible = |files, recorded, expected| {
+        check_ahead(Ahead::AcceptCompatible, files, recorded, "latest", expected);
+    };
+    compatible("V1", "V1 V2+ V3+", "ahead");
+    compatible("V1 V3", "V1 V3 U2+", "ahead");
+    compatible("V1 R:v", "V1 V2+ R:v", "ahead");
+    compatible("V1 R:v", "V1 V2+ R:v!+ R:w+", "ahead");
+    for (files, recorded, expected) in [
+        ("V1", "V1 V2+ V3", "V2__m, V3__m and V3__m does not"),
+        ("V1", "V1 V2*", "V2__m and V2__m does not"),
+        ("V1 V3", "V1 V3 U2", "U2__m and U2__m does not"),
+        ("V1 R:v", "V1 V2+ R:v!", "V2__m, R__v and R__v does not"),
+        ("V1", "V1 V2+ R:w", "V2__m, R__w and R__w does not"),
+    ] {
+        let expected = format!("{expected} declare that the release before still runs");
+        check_ahead(
+            Ahead::AcceptCompatible,
+            files,
+            recorded,
+            "latest",
+            &expected,
+        );
+    }
+    for policy in [Ahead::Refuse, Ahead::AcceptPrefix, Ahead::AcceptCompatible] {
+        let contradicts = |files, recorded, expected| {
+            check_ahead(policy, files, recorded, "latest", expected);
+        };
+        contradicts(
+            "V1 V3",
+            "V1 V2+ V3",
+            "V2__m is applied, and this set does not have it",
+        );
+        contradicts(
+            "V1",
+            "V1! V2+",
+            "V1__m was edited after it was applied, V2__m is applied, and this set does not have it",
+        );
+    }
+}
+
+/// A replica of the release before restarts while the new one builds an index.
+#[test]
+fn a_newer_release_is_at_work() {
+    check("V1", "V1 V2?", "latest", "ahead");
+    check("V1", "V1 V2 V3?", "latest", "ahead");
 }
 
 #[test]
