@@ -28,6 +28,7 @@ use crate::{Checksum, Kind, MigrationSet, checksum};
 pub use differences::{Change, Difference, differences};
 pub(crate) use entry::of_down;
 pub use entry::{entries, entry, leaf};
+pub use parse::has_conflict;
 
 /// The name of the file in the directory of the migrations.
 pub const FILE: &str = "migrations.lock";

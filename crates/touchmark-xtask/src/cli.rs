@@ -6,8 +6,8 @@ use clap::{Args, ColorChoice, Parser, Subcommand};
 use touchmark_engine::Kind;
 
 use crate::commands::{
-    completions, db_down, db_logs, db_migrate, db_new, db_psql, db_reset, db_resolve, db_status,
-    db_up, db_verify,
+    completions, db_down, db_lock, db_logs, db_migrate, db_new, db_psql, db_reset, db_resolve,
+    db_status, db_up, db_verify,
 };
 use crate::{exit_code, json};
 
@@ -113,6 +113,7 @@ pub(crate) enum Command {
     DbDown(db_down::Args),
     DbMigrate(db_migrate::Args),
     DbNew(db_new::Args),
+    DbLock(db_lock::Args),
     DbStatus(db_status::Args),
     DbVerify(db_verify::Args),
     DbReset(db_reset::Args),
@@ -130,6 +131,7 @@ impl Command {
             Command::DbDown(args) => args.json,
             Command::DbMigrate(args) => args.json,
             Command::DbNew(args) => args.json,
+            Command::DbLock(args) => args.json,
             Command::DbStatus(args) => args.json,
             Command::DbVerify(args) => args.json,
             Command::DbReset(args) => args.json,

@@ -15,6 +15,8 @@ use crate::json::{Failure, Place};
 pub(crate) enum Error {
     #[error("{}", count(.0))]
     Files(Problems),
+    #[error("{}", first(.0))]
+    Lock(Problems),
     #[error(transparent)]
     Manifest(#[from] touchmark_build::Error),
     #[error("{message}")]
@@ -49,6 +51,7 @@ impl Error {
         use touchmark_engine::Error as Engine;
         match self {
             Error::Files(_) => exit_code::FILES,
+            Error::Lock(_) => exit_code::LOCK,
             Error::Manifest(_) | Error::Configuration { .. } => exit_code::USAGE,
             Error::Engine(Engine::UnknownEngine { .. }) => exit_code::USAGE,
             Error::Engine(Engine::Io { .. } | Engine::DiskFull { .. }) => exit_code::FAILURE,
@@ -78,6 +81,7 @@ impl Error {
         match (self, self.exit_code()) {
             (Error::Manifest(_) | Error::Configuration { .. }, _) => "configuration",
             (_, exit_code::FILES) => "files",
+            (_, exit_code::LOCK) => "lock",
             (_, exit_code::DATABASE) => "database",
             (_, exit_code::MIGRATION) => "migration",
             (_, exit_code::BUSY) => "busy",
@@ -106,14 +110,14 @@ impl Error {
                 Some("55006") => Some("close the other connections to it, and try again".into()),
                 _ => None,
             },
-            Error::Files(_) | Error::Manifest(_) | Error::Io { .. } | Error::Process { .. } => None,
+            Error::Files(_) | Error::Lock(_) | Error::Manifest(_) | Error::Io { .. } | Error::Process { .. } => None,
         }
     }
 
     /// As rustc shows an error; ends with a line end.
     pub(crate) fn render(&self, coloured: bool) -> String {
         let problems = match self {
-            Error::Files(problems) => Some(problems),
+            Error::Files(problems) | Error::Lock(problems) => Some(problems),
             Error::Manifest(touchmark_build::Error::Problems(problems)) => Some(problems),
             _ => None,
         };
@@ -143,6 +147,7 @@ impl Error {
         error.help = self.help();
         match self {
             Error::Files(problems)
+            | Error::Lock(problems)
             | Error::Manifest(touchmark_build::Error::Problems(problems)) => {
                 error.places = problems.diagnostics.iter().map(place).collect();
             }
@@ -201,6 +206,11 @@ pub(crate) fn place(diagnostic: &Diagnostic) -> Place {
         message: diagnostic.message.clone(),
         help: diagnostic.help.clone(),
     }
+}
+
+fn first(problems: &Problems) -> String {
+    let first = problems.diagnostics.first();
+    first.map_or_else(String::new, |problem| problem.message.clone())
 }
 
 fn count(problems: &Problems) -> String {

@@ -30,6 +30,8 @@ pub const HISTORY: u8 = 24;
 pub const UNFINISHED: u8 = 25;
 /// Migrations are pending (`db-status --check` only).
 pub const PENDING: u8 = 26;
+/// Files and `migrations.lock` differ in what is applied nowhere yet, or the lock is broken.
+pub const LOCK: u8 = 28;
 /// Interrupted by Ctrl-C or SIGTERM.
 pub const INTERRUPTED: u8 = 130;
 
@@ -50,4 +52,5 @@ pub(crate) const HELP: &str = "Exit codes:
   24  the history was changed by hand
   25  a migration without a transaction is unfinished
   26  migrations are pending (`db-status --check` only)
+  28  files and migrations.lock differ, in what is new, a draft, repeatable or undoes; or it is broken
  130  interrupted";

@@ -168,7 +168,8 @@ pub struct Migration {
 /// One thing that is wrong between files and database.
 #[derive(Debug, Clone, Serialize)]
 pub struct Finding {
-    /// `edited`, `cosmetic`, `renamed`, `missing`, `out-of-order`, `unfinished`, `history`.
+    /// `edited`, `cosmetic`, `renamed`, `missing`, `out-of-order`, `unfinished`, `history`; of the
+    /// lock also `draft`, `unlocked` (no line), `down` (what undoes it) and `lock` (no lock at all).
     pub kind: &'static str,
     /// Which two contradict each other.
     pub link: Link,
@@ -184,6 +185,9 @@ pub struct Finding {
 /// A link of the chain from the files to refinery's history, or one of its ends alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub enum Link {
+    /// The files and `migrations.lock`.
+    #[serde(rename = "files <-> lock")]
+    FilesLock,
     /// The files and the ledger.
     #[serde(rename = "files <-> ledger")]
     FilesLedger,
@@ -198,12 +202,39 @@ pub enum Link {
     LedgerHistory,
 }
 
+/// `db-lock`.
+#[derive(Debug, Clone, Serialize)]
+pub struct Locked {
+    /// The lock, relative to the workspace.
+    pub file: String,
+    /// How many migrations it has, or with `--check` how many are as it says.
+    pub migrations: usize,
+    /// The chain value over all versioned ones.
+    pub head: String,
+    /// What differed from the lock before.
+    pub changes: Vec<LockChange>,
+    /// Whether the lock was written.
+    pub written: bool,
+}
+
+/// One migration in `db-lock`.
+#[derive(Debug, Clone, Serialize)]
+pub struct LockChange {
+    /// Which.
+    pub migration: String,
+    /// As [`Finding::kind`].
+    pub kind: &'static str,
+    /// The same for people.
+    pub message: String,
+}
+
 /// `db-verify`.
 #[derive(Debug, Clone, Serialize)]
 pub struct Verified {
-    /// The database.
-    pub database: Database,
-    /// How many applied migrations are as their files.
+    /// The database; none with `--offline`.
+    pub database: Option<Database>,
+    /// How many applied migrations are as their files; with `--offline`, how many files are as
+    /// they were locked.
     pub verified: usize,
     /// How many are pending.
     pub pending: usize,

@@ -73,6 +73,7 @@ fn run(cli: &Cli, screen: &Screen) -> Result<u8, Error> {
         Command::DbDown(args) => commands::db_down::run(args, &project, screen),
         Command::DbMigrate(args) => commands::db_migrate::run(args, &project, screen),
         Command::DbNew(args) => commands::db_new::run(args, &project, screen),
+        Command::DbLock(args) => commands::db_lock::run(args, &project, screen),
         Command::DbStatus(args) => commands::db_status::run(args, &project, screen),
         Command::DbVerify(args) => commands::db_verify::run(args, &project, screen),
         Command::DbReset(args) => commands::db_reset::run(args, &project, screen),

@@ -135,9 +135,8 @@ impl<'a> Reader<'a> {
     fn wrong(&self, line: Line<'a>, message: impl Into<String>) -> Diagnostic {
         // The line is a part of the text.
         let start = line.1.as_ptr() as usize - self.text.as_ptr() as usize;
-        let mark = ["<<<<<<<", "=======", ">>>>>>>", "|||||||"];
         let place = Place::of(self.text, start..start + line.1.len().min(64), "");
-        if mark.iter().any(|mark| line.1.starts_with(mark)) {
+        if is_mark(line.1) {
             return Diagnostic::error(self.file, "a merge left its conflict in the lock")
                 .at(place)
                 .help(REBASE);
@@ -146,6 +145,16 @@ impl<'a> Reader<'a> {
             .at(place)
             .help(write_again(self.file))
     }
+}
+
+/// Whether a merge left its marks in the text of a lock.
+pub fn has_conflict(text: &str) -> bool {
+    text.lines().any(is_mark)
+}
+
+fn is_mark(line: &str) -> bool {
+    let marks = ["<<<<<<<", "=======", ">>>>>>>", "|||||||"];
+    marks.iter().any(|mark| line.starts_with(mark))
 }
 
 fn is_before(before: &Entry, after: &Entry) -> bool {

@@ -5,11 +5,13 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::process::Command;
 
-use touchmark_core::{FileName, Kind, file_names};
+use touchmark_core::lock::{self, Lock, LockState};
+use touchmark_core::{Kind, file_name, file_names};
 
+use super::db_lock;
 use crate::error::Error;
 use crate::project::Project;
-use crate::screen::Screen;
+use crate::screen::{Screen, coloured};
 use crate::{exit_code, json};
 
 mod name;
@@ -19,7 +21,7 @@ mod version;
 ///
 /// Makes a file that applies and one that undoes, with a header that says what can stand in them.
 /// The version is the time in UTC, or the next number where the directory counts 1, 2, 3. Nothing
-/// is ever overwritten.
+/// is ever overwritten. Where there is a migrations.lock, it takes its place there.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   cargo xtask db-new add user email                V20260131120000__add_user_email.sql and .down.sql
@@ -57,7 +59,7 @@ pub(crate) fn run(args: &Args, project: &Project, screen: &Screen) -> Result<u8,
         .find(|file| file.name == name && !file.is_down)
     {
         return Err(Error::Configuration {
-            message: format!("there is a migration of that name: {}", shown(same)),
+            message: format!("there is a migration of that name: {}", same),
             help: match same.kind {
                 Kind::Repeatable => "edit that one: it is applied again when it has changed".into(),
                 _ => "give it another name: an applied migration stays as it is, and this one does something else".into(),
@@ -80,6 +82,7 @@ pub(crate) fn run(args: &Args, project: &Project, screen: &Screen) -> Result<u8,
         write(&directory.join(file), text)?;
         written.push(format!("{}/{file}", project.label));
     }
+    take_place(project, &files, screen)?;
     if screen.is_json() {
         json::print(&json::New {
             migration: stem,
@@ -96,17 +99,31 @@ pub(crate) fn run(args: &Args, project: &Project, screen: &Screen) -> Result<u8,
     Ok(exit_code::OK)
 }
 
-fn shown(file: &FileName) -> String {
-    match file.kind {
-        Kind::Repeatable => format!("R__{}.sql", file.name),
-        kind => format!(
-            "{}{:0width$}__{}.sql",
-            kind.letter(),
-            file.version,
-            file.name,
-            width = usize::from(file.digits)
-        ),
-    }
+/// Takes its place in the lock as a draft: another branch that takes it too finds out when it is
+/// merged. A directory that has migrations and no lock gets none by the way.
+fn take_place(project: &Project, files: &[(String, String)], screen: &Screen) -> Result<(), Error> {
+    let lock = match Lock::state(&project.directory, &project.label) {
+        LockState::Present(lock) => lock,
+        LockState::Broken(problem) => {
+            screen.aside(problem.warning().render(coloured()));
+            return Ok(());
+        }
+        LockState::Absent => match file_names(&project.directory) {
+            Ok(names) if names.len() == files.len() => Lock::default(),
+            _ => return Ok(()),
+        },
+    };
+    let (file, up) = &files[0];
+    let down = files.get(1).map(|(_, down)| down.clone().into_bytes());
+    let Some(name) = file_name(file) else {
+        return Ok(());
+    };
+    let mut entry = lock::entry(&name, up.clone().into_bytes(), down, file)
+        .map_err(|problem| Error::Files(problem.into()))?;
+    entry.draft = true;
+    let mut entries = lock.entries().to_vec();
+    entries.push(entry);
+    db_lock::write(project, &Lock::new(entries)).map(|_| ())
 }
 
 /// Fails where the file is there already, also when that happened a moment ago.

@@ -5,7 +5,8 @@
 
 mod database;
 mod diff;
-mod difference;
+pub(crate) mod difference;
+pub(crate) mod lock;
 
 use crate::error::Error;
 use crate::project::Project;
@@ -16,32 +17,46 @@ use difference::{Difference, code_of_all};
 
 /// Prove that the files are what was applied
 ///
-/// Compares the checksums of the files with those that the database recorded. Names the first
+/// Compares the files with their lock and with what the database recorded. Names the first
 /// difference, and shows what changed against the SQL that was applied. Reads only. The exit code
 /// says what kind of difference it is.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   cargo xtask db-verify
+  cargo xtask db-verify --offline       only the files and migrations.lock, without a database
   cargo xtask db-verify --all           show every difference, not only the first")]
 pub(crate) struct Args {
     /// Show every difference, not only the first
     #[arg(long)]
     all: bool,
+    /// Compare the files with migrations.lock only, without a database
+    #[arg(long)]
+    offline: bool,
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
 }
 
 pub(crate) fn run(args: &Args, project: &Project, screen: &Screen) -> Result<u8, Error> {
+    let locked = lock::hold(project)?;
+    if args.offline {
+        return offline(args, locked, screen);
+    }
+    let database = match crate::database::running(project, screen) {
+        Ok(database) => database,
+        // What is known without a database goes before its absence.
+        Err(_) if !locked.differences.is_empty() => return offline(args, locked, screen),
+        Err(error) => return Err(error),
+    };
     let files = project.read(screen)?;
-    let database = crate::database::running(project, screen)?;
     let held = database::hold(&files, &database)?;
     let (verified, pending) = (held.verified, held.pending);
-    let differences = held.differences;
-    let code = code_of_all(&differences).unwrap_or(exit_code::OK);
+    let mut differences = locked.differences;
+    differences.extend(held.differences);
+    let code = code_of_all(differences.iter().map(|d| d.code)).unwrap_or(exit_code::OK);
     if screen.is_json() {
         json::print(&json::Verified {
-            database: json::Database::of(&database),
+            database: Some(json::Database::of(&database)),
             verified,
             pending,
             findings: differences.into_iter().map(|d| d.finding).collect(),
@@ -53,23 +68,60 @@ pub(crate) fn run(args: &Args, project: &Project, screen: &Screen) -> Result<u8,
     Ok(code)
 }
 
+/// The answer without a database.
+fn offline(args: &Args, locked: lock::Held, screen: &Screen) -> Result<u8, Error> {
+    let lock::Held {
+        differences,
+        verified,
+        is_locked,
+    } = locked;
+    let code = code_of_all(differences.iter().map(|d| d.code)).unwrap_or(exit_code::OK);
+    if screen.is_json() {
+        json::print(&json::Verified {
+            database: None,
+            verified,
+            pending: 0,
+            findings: differences.into_iter().map(|d| d.finding).collect(),
+        });
+        return Ok(code);
+    }
+    difference::show(&differences, args.all, screen);
+    match (differences.is_empty(), is_locked) {
+        (true, false) => screen.odd(
+            "Verified",
+            "nothing: there is no migrations.lock; `cargo xtask db-lock` writes it",
+        ),
+        (true, true) => screen.done(
+            "Verified",
+            format_args!("{verified} as they were locked; no database was asked"),
+        ),
+        _ => screen.odd(
+            "Verified",
+            format_args!(
+                "{verified} as they were locked, {}; no database was asked",
+                difference::count(&differences)
+            ),
+        ),
+    }
+    Ok(code)
+}
+
 fn conclude(verified: usize, pending: usize, differences: &[Difference], screen: &Screen) {
     let pending = match pending {
         0 => String::new(),
         pending => format!(", {pending} pending"),
     };
-    match differences.len() {
-        0 => screen.done(
+    match differences.is_empty() {
+        true => screen.done(
             "Verified",
             format_args!("{verified} applied, all as their files{pending}"),
         ),
-        1 => screen.odd(
+        false => screen.odd(
             "Verified",
-            format_args!("{verified} applied, 1 difference{pending}"),
-        ),
-        some => screen.odd(
-            "Verified",
-            format_args!("{verified} applied, {some} differences{pending}"),
+            format_args!(
+                "{verified} applied, {}{pending}",
+                difference::count(differences)
+            ),
         ),
     }
 }

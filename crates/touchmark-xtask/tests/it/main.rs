@@ -6,6 +6,7 @@ mod connect;
 mod engine;
 mod foreign;
 mod interrupt;
+mod lock;
 mod migrate;
 mod new;
 mod reset;

@@ -1,6 +1,7 @@
 //! What differs at a link of the chain, and how it is shown.
 
 use super::diff::paint;
+use crate::json::Link;
 use crate::screen::Screen;
 use crate::{exit_code, json};
 
@@ -11,22 +12,44 @@ pub(crate) struct Difference {
     pub help: String,
 }
 
-/// The exit code of all of them: a cosmetic difference is the answer only when there is no other.
-pub(crate) fn code_of_all(differences: &[Difference]) -> Option<u8> {
-    let mut codes = differences.iter().map(|difference| difference.code);
-    let first = codes.clone().next();
-    codes.find(|code| *code != exit_code::COSMETIC).or(first)
+/// The exit code of all: a cosmetic difference is the answer only when there is no other.
+pub(crate) fn code_of_all(codes: impl Iterator<Item = u8> + Clone) -> Option<u8> {
+    let mut others = codes.clone().filter(|code| *code != exit_code::COSMETIC);
+    others.next().or(codes.clone().next())
+}
+
+/// `1 difference`, `2 differences`.
+pub(crate) fn count(differences: &[Difference]) -> String {
+    match for_people(differences).len() {
+        1 => "1 difference".into(),
+        count => format!("{count} differences"),
+    }
 }
 
 /// Shows the first one in full, or all of them.
 pub(crate) fn show(differences: &[Difference], all: bool, screen: &Screen) {
-    let in_full = if all { differences.len() } else { 1 };
-    for difference in differences.iter().take(in_full) {
+    let shown = for_people(differences);
+    let in_full = if all { shown.len() } else { 1 };
+    for difference in shown.iter().take(in_full) {
         difference.show(screen);
     }
-    for difference in differences.iter().skip(in_full) {
+    for difference in shown.iter().skip(in_full) {
         screen.error(format_args!("also: {}", difference.finding.message));
     }
+}
+
+/// One for each migration: the ledger knows the text, where the lock has only its checksum.
+fn for_people(differences: &[Difference]) -> Vec<&Difference> {
+    let is_said_again = |difference: &Difference| {
+        differences.iter().any(|other| {
+            other.finding.link != Link::FilesLock
+                && other.finding.migration == difference.finding.migration
+        })
+    };
+    let is_said = |difference: &&Difference| {
+        difference.finding.link == Link::FilesLock && is_said_again(difference)
+    };
+    differences.iter().filter(|d| !is_said(d)).collect()
 }
 
 impl Difference {

@@ -1,0 +1,170 @@
+//! `db-lock`: what every migration is, written down beside the files.
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::Path;
+
+use tempfile::NamedTempFile;
+use touchmark_core::Diagnostic;
+use touchmark_core::lock::{self, Change, Difference, FILE, Lock, LockState};
+
+use super::db_verify::difference::code_of_all;
+use super::db_verify::lock::kind_of;
+use crate::error::Error;
+use crate::project::Project;
+use crate::screen::Screen;
+use crate::{exit_code, json};
+
+/// Write migrations.lock
+///
+/// The lock has a line for each migration, with its checksum. It is committed: an edit of a
+/// migration that was locked is found by the next build, by db-verify and by the hook.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  cargo xtask db-lock                   write down what the files are now
+  cargo xtask db-lock --check           say what differs, and write nothing
+  cargo xtask db-lock --seal            also files with errors in them, which are applied already")]
+pub(crate) struct Args {
+    /// Say what differs, and write nothing
+    #[arg(long)]
+    check: bool,
+    /// Lock files whose content is wrong, too: they are applied, so they can't be mended any more
+    #[arg(long, conflicts_with = "check")]
+    seal: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+pub(crate) fn run(args: &Args, project: &Project, screen: &Screen) -> Result<u8, Error> {
+    let state = Lock::state(&project.directory, &project.label);
+    let before = match (&state, args.check) {
+        // Writing it from the files would settle the merge without a look at its order.
+        (LockState::Broken(problem), is_check) if is_check || has_conflict(project) => {
+            return Err(Error::Lock(problem.clone().into()));
+        }
+        (LockState::Absent, true) => return Err(no_lock(project)),
+        (state, _) => state.lock().cloned().unwrap_or_default(),
+    };
+    let after = match args.check || args.seal {
+        true => Lock::new(
+            lock::entries(&project.directory, &project.label, &before).map_err(Error::Files)?,
+        ),
+        false => Lock::of(&project.read(screen)?.set),
+    };
+    let found = lock::differences(&before, after.entries());
+    let written = !args.check && write(project, &after)?;
+    if screen.is_json() {
+        json::print(&answer(project, &after, &found, written));
+    } else {
+        show(args, &after, &found, written, screen);
+    }
+    let code = code_of_all(found.iter().map(|difference| kind_of(difference).1));
+    Ok(match args.check {
+        true => code.unwrap_or(exit_code::OK),
+        false => exit_code::OK,
+    })
+}
+
+/// Writes the lock, unless it is written already; in one step, so that nobody reads half of it.
+pub(crate) fn write(project: &Project, lock: &Lock) -> Result<bool, Error> {
+    let path = project.directory.join(FILE);
+    let text = lock.to_string();
+    let present = fs::read_to_string(&path);
+    // git may have given it CRLF line ends.
+    if present.is_ok_and(|present| present.replace("\r\n", "\n") == text) {
+        return Ok(false);
+    }
+    let failed = |source| Error::io("write", &path, source);
+    let mut file = temporary_file(&project.directory).map_err(failed)?;
+    file.write_all(text.as_bytes()).map_err(failed)?;
+    file.persist(&path).map_err(|error| failed(error.error))?;
+    Ok(true)
+}
+
+fn temporary_file(directory: &Path) -> io::Result<NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        // As any new file: the user's mask takes away what it must not have.
+        builder.permissions(fs::Permissions::from_mode(0o666));
+    }
+    builder.prefix(".migrations.lock.").tempfile_in(directory)
+}
+
+fn has_conflict(project: &Project) -> bool {
+    let text = fs::read_to_string(project.directory.join(FILE));
+    text.is_ok_and(|text| lock::has_conflict(&text))
+}
+
+fn no_lock(project: &Project) -> Error {
+    let file = format!("{}/{FILE}", project.label);
+    let problem = Diagnostic::error(file, "there is no lock to compare the files with");
+    Error::Lock(
+        problem
+            .help("`cargo xtask db-lock` writes it; commit it")
+            .into(),
+    )
+}
+
+fn answer(project: &Project, lock: &Lock, found: &[Difference], written: bool) -> json::Locked {
+    json::Locked {
+        file: format!("{}/{FILE}", project.label),
+        migrations: lock.entries().len(),
+        head: lock.head().to_hex(),
+        changes: found
+            .iter()
+            .map(|difference| json::LockChange {
+                migration: difference.entry.to_string(),
+                kind: kind_of(difference).0,
+                message: difference.to_string(),
+            })
+            .collect(),
+        written,
+    }
+}
+
+fn show(args: &Args, lock: &Lock, found: &[Difference], written: bool, screen: &Screen) {
+    let count = match lock.entries().len() {
+        1 => "1 migration".to_owned(),
+        count => format!("{count} migrations"),
+    };
+    if args.check {
+        for difference in found {
+            screen.error(difference);
+            screen.help(difference.help());
+        }
+        if found.is_empty() {
+            screen.done("Checked", format_args!("{count}, all as they were locked"));
+        }
+        return;
+    }
+    for difference in found {
+        let verb = match &difference.change {
+            Change::New | Change::Late { .. } | Change::Draft => "Locked",
+            Change::Gone => "Removed",
+            Change::Renamed { .. } => "Renamed",
+            _ => "Updated",
+        };
+        match &difference.change {
+            Change::Renamed { from } => {
+                screen.done(verb, format_args!("{from} to {}", difference.entry));
+            }
+            Change::Cosmetic => screen.done(
+                verb,
+                format_args!(
+                    "{}, edited in comments or white space only",
+                    difference.entry
+                ),
+            ),
+            Change::Edited => screen.done(verb, format_args!("{}, edited", difference.entry)),
+            Change::Down => screen.done(verb, format_args!("what undoes {}", difference.entry)),
+            _ => screen.done(verb, &difference.entry),
+        }
+    }
+    match written {
+        true => screen.done("Finished", format_args!("{count} in {FILE}; commit it")),
+        false => screen.done("Finished", format_args!("{count}, all as they were locked")),
+    }
+}
