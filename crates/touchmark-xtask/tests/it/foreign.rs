@@ -73,6 +73,7 @@ fn a_foreign_project_has_all_commands() {
     );
     let status = cargo(&["xtask", "db-status", "--json"]).json();
     assert_eq!(status["migrations"][1]["state"], "applied");
+    cargo(&["xtask", "db-lock"]);
     let verified = cargo(&["xtask", "db-verify"]);
     assert!(
         verified.stderr.contains("2 applied, all as their files"),
