@@ -1,5 +1,6 @@
 //! Applying, and failing to.
 
+use touchmark::encoded::{BuildState, Stamp};
 use touchmark::{Error, Left, Migrator, Set, Target};
 
 use crate::harness::*;
@@ -291,6 +292,28 @@ fn a_repeatable_whose_file_is_gone_is_forgotten() {
     );
     assert_eq!(value(&db.url, "SELECT x FROM v"), "1");
     assert_eq!(applied(&db.url, &encoded(&[A, view])), ["R__v"]);
+}
+
+#[test]
+fn the_ledger_names_the_build() {
+    let db = database();
+    let mut set = encoded(&[A]);
+    let stamp = Stamp {
+        package: "app".into(),
+        version: "0.1.0".into(),
+        commit: Some("a1b2c3d4e5f60718293a4b5c6d7e8f9001122334".into()),
+        state: BuildState::Dirty,
+        touchmark: "0.1.0".into(),
+    };
+    set.extend(stamp.encode());
+    applied(&db.url, &set);
+    let build = "SELECT build FROM touchmark_ledger ORDER BY id DESC";
+    assert_eq!(value(&db.url, build), "app 0.1.0 (a1b2c3d4e5f6, dirty)");
+    let mut more = encoded(&[A, B]);
+    more.extend(stamp.encode());
+    let more = Set::from_bytes(&more).with_build("a command");
+    Migrator::new(&more).run(&db.url).unwrap();
+    assert_eq!(value(&db.url, build), "a command");
 }
 
 /// A replica of the release before restarts while the new one brings a late file.

@@ -18,6 +18,15 @@ pub enum Error {
         /// The environment variable.
         name: &'static str,
     },
+    /// `TOUCHMARK_COMMIT` is for one word.
+    #[error(
+        "`TOUCHMARK_COMMIT` is `{value}`, which is no name of a commit: it takes up to 64 letters, \
+         digits, `.`, `_`, `+`, `-` and `/`"
+    )]
+    Commit {
+        /// What it holds.
+        value: String,
+    },
     /// A manifest, or the file for the encoded set.
     #[error("failed to {what} `{}`: {source}", path.display())]
     Io {

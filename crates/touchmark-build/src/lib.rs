@@ -14,6 +14,10 @@
 //! Where `migrations.lock` lies beside the migrations, a release build fails unless they are as it
 //! says; any other build warns.
 //!
+//! Behind the set it writes which build this is: package, version, git's commit, and whether
+//! anything was changed since. `TOUCHMARK_COMMIT` names the commit where there is no repository,
+//! as in a container. There is no time in it, so two builds of one commit are alike.
+//!
 //! Where the history lives is read from `[package.metadata.touchmark]` of the package and from
 //! `[workspace.metadata.touchmark]` of its workspace: `history-schema` and `history-table`.
 
@@ -24,6 +28,7 @@ mod error;
 mod lock;
 pub mod manifest;
 mod package;
+mod provenance;
 
 use std::path::Path;
 use std::process;
@@ -32,8 +37,9 @@ use touchmark_core::{Diagnostic, ResolveOptions, encoded, resolve};
 
 pub use error::Error;
 use package::Package;
+use provenance::provenance;
 
-/// The name of the file in `OUT_DIR` that holds the encoded set.
+/// The name of the file in `OUT_DIR` that holds the encoded set, and its stamp behind it.
 pub const FILE: &str = "touchmark.bin";
 
 /// Embeds a directory, relative to the package's manifest.
@@ -62,11 +68,13 @@ pub fn try_embed(directory: impl AsRef<Path>) -> Result<(), Error> {
     if package.is_release && differences.errors() > 0 {
         return Err(differences.into());
     }
-    let bytes = encoded::encode(&resolved.set, &package.config.history());
+    let provenance = provenance(&package)?;
+    let mut bytes = encoded::encode(&resolved.set, &package.config.history());
+    bytes.extend(provenance.stamp.encode());
     package.write(&bytes)?;
 
-    for manifest in &package.manifests {
-        println!("cargo::rerun-if-changed={}", manifest.display());
+    for path in package.manifests.iter().chain(&provenance.watch) {
+        println!("cargo::rerun-if-changed={}", path.display());
     }
     // Cargo looks at every file below a directory, and at the directory itself.
     println!("cargo::rerun-if-changed={}", directory.display());

@@ -14,7 +14,7 @@ pub(crate) struct Package {
     /// The directory of its manifest.
     pub(crate) root: PathBuf,
     /// The directory that Cargo's own messages name files from.
-    workspace: PathBuf,
+    pub(crate) workspace: PathBuf,
     out: PathBuf,
     /// Whether what is built is meant for others than the developer.
     pub(crate) is_release: bool,
@@ -71,6 +71,6 @@ impl Package {
     }
 }
 
-fn variable(name: &'static str) -> Result<OsString, Error> {
+pub(crate) fn variable(name: &'static str) -> Result<OsString, Error> {
     env::var_os(name).ok_or(Error::NotCargo { name })
 }

@@ -7,6 +7,8 @@
 //! bodies             per migration: name, up script, down script, refinery's checksums
 //! ```
 //!
+//! Behind the set stands a [`Stamp`], which says which build carries it.
+//!
 //! Numbers in the header and in the index are little-endian and of fixed size; in the bodies
 //! they are LEB128. Decoding is bounds-checked and total: it never panics, whatever the bytes.
 //! Opening a set reads only the header, so a start that has nothing to do decodes nothing else.
@@ -15,12 +17,14 @@ mod decode;
 #[cfg(feature = "resolve")]
 mod encode;
 mod layout;
+mod stamp;
 #[cfg(all(test, feature = "resolve"))]
 mod tests;
 
 pub use decode::{DecodeError, Encoded, EncodedMigration, EncodedScript};
 #[cfg(feature = "resolve")]
 pub use encode::encode;
+pub use stamp::{BuildState, Stamp};
 
 use std::fmt;
 

@@ -79,10 +79,11 @@ pub(crate) fn run(
         return Ok(report);
     }
     let migrations = encoded.migrations()?;
+    let build = set.build();
     let context = Context {
         set: &migrations,
         directory,
-        build: set.build(),
+        build: &build,
         tables: &tables,
         options,
         events,

@@ -1,32 +1,50 @@
 //! The embedded migration set.
 
+use std::borrow::Cow;
 use std::fmt;
 
-use touchmark_core::encoded::{DecodeError, Encoded};
+use touchmark_core::encoded::{DecodeError, Encoded, Stamp};
 
-/// A migration set in its encoded form, as the build script wrote it.
+/// A migration set in its encoded form, and behind it the stamp of its build, as the build script
+/// wrote them.
 ///
 /// Making one costs nothing; the bytes are looked at when a [`Migrator`](crate::Migrator) runs.
 #[derive(Clone, Copy)]
 pub struct Set<'a> {
     bytes: &'a [u8],
-    build: &'a str,
+    build: Option<&'a str>,
 }
 
 impl<'a> Set<'a> {
-    /// Wraps the bytes of an encoded set.
+    /// Wraps the bytes of an encoded set, with or without a stamp behind it.
     pub const fn from_bytes(bytes: &'a [u8]) -> Set<'a> {
-        Set { bytes, build: "" }
+        Set { bytes, build: None }
     }
 
-    /// Names the build that carries the set; the ledger records it with each migration.
+    /// Names the build that carries the set, instead of its stamp.
     pub const fn with_build(self, build: &'a str) -> Set<'a> {
-        Set { build, ..self }
+        Set {
+            build: Some(build),
+            ..self
+        }
     }
 
-    /// The build that carries the set, or an empty string.
-    pub const fn build(&self) -> &'a str {
-        self.build
+    /// The build that carries the set, as the ledger records it with each migration:
+    /// `app 0.1.0 (a1b2c3d4e5f6)`. Empty where the bytes have no stamp.
+    pub fn build(&self) -> Cow<'a, str> {
+        match self.build {
+            Some(build) => build.into(),
+            None => self
+                .stamp()
+                .map_or(Cow::default(), |s| s.to_string().into()),
+        }
+    }
+
+    /// Which build carries the set; `None` where the bytes have no stamp.
+    pub fn stamp(&self) -> Option<Stamp> {
+        let set = self.open().ok()?;
+        let rest = self.bytes.get(set.as_bytes().len()..)?;
+        Stamp::open(rest).ok().map(|(stamp, _)| stamp)
     }
 
     /// The bytes as they were encoded.
@@ -59,11 +77,6 @@ macro_rules! embedded {
     () => {
         /// The migrations that are embedded in this binary.
         pub static MIGRATIONS: $crate::Set<'static> =
-            $crate::Set::from_bytes(include_bytes!(concat!(env!("OUT_DIR"), "/touchmark.bin")))
-                .with_build(concat!(
-                    env!("CARGO_PKG_NAME"),
-                    " ",
-                    env!("CARGO_PKG_VERSION")
-                ));
+            $crate::Set::from_bytes(include_bytes!(concat!(env!("OUT_DIR"), "/touchmark.bin")));
     };
 }

@@ -4,5 +4,6 @@
 
 mod lock;
 mod project;
+mod provenance;
 mod rebuild;
 mod stop;

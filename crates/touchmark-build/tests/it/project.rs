@@ -9,13 +9,17 @@ use tempfile::TempDir;
 
 /// A package with a `build.rs` that embeds `migrations`.
 pub struct Project {
-    directory: TempDir,
+    /// Deleted at the end.
+    _temporary: TempDir,
+    /// Below it.
+    root: PathBuf,
     name: String,
 }
 
 /// What `cargo build -v` did.
 pub struct Build {
     pub is_success: bool,
+    stdout: String,
     pub stderr: String,
     name: String,
 }
@@ -30,8 +34,10 @@ impl Project {
         // Cargo tells packages of different workspaces apart by their names only, and they share
         // one target directory: each is named after its test.
         let thread = thread::current();
+        let temporary = tempfile::tempdir().unwrap();
         let project = Project {
-            directory: tempfile::tempdir().unwrap(),
+            root: temporary.path().join("project"),
+            _temporary: temporary,
             name: thread
                 .name()
                 .unwrap()
@@ -65,7 +71,19 @@ impl Project {
     }
 
     pub fn path(&self, path: &str) -> PathBuf {
-        self.directory.path().join(path)
+        self.root.join(path)
+    }
+
+    /// Another checkout of the same project, made by a function of both directories.
+    pub fn worktree(&self, name: &str, make: impl Fn(&Path, &Path)) -> Project {
+        let temporary = tempfile::tempdir().unwrap();
+        let root = temporary.path().join(name);
+        make(&self.root, &root);
+        Project {
+            _temporary: temporary,
+            root,
+            name: self.name.clone(),
+        }
     }
 
     pub fn write(&self, path: &str, text: &str) {
@@ -77,33 +95,39 @@ impl Project {
     /// Runs `cargo build -v`. All projects share one target directory, so that only the first has
     /// to compile the dependencies.
     pub fn build(&self) -> Build {
-        self.build_with(&[])
+        self.build_with(&[], &[])
     }
 
     /// Builds for others: with the profile that inherits from `release` and does not optimise.
     pub fn release(&self) -> Build {
-        self.build_with(&[
+        let arguments = [
             "--profile=ship",
             "--config=profile.ship.inherits='release'",
             "--config=profile.ship.opt-level=0",
-        ])
+        ];
+        self.build_with(&arguments, &[])
     }
 
-    fn build_with(&self, arguments: &[&str]) -> Build {
+    /// The same with more arguments, and more in the environment.
+    pub fn build_with(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Build {
         let output = Command::new(env!("CARGO"))
             .args(["build", "-v", "--offline", "--color=never"])
+            .arg("--message-format=json")
             .args(arguments)
-            .current_dir(self.directory.path())
+            .current_dir(&self.root)
             .env(
                 "CARGO_TARGET_DIR",
                 Path::new(env!("CARGO_TARGET_TMPDIR")).join("projects"),
             )
             .env_remove("CARGO_TERM_COLOR")
             .env_remove("RUSTFLAGS")
+            .env_remove("TOUCHMARK_COMMIT")
+            .envs(environment.iter().copied())
             .output()
             .unwrap();
         Build {
             is_success: output.status.success(),
+            stdout: String::from_utf8(output.stdout).unwrap(),
             stderr: String::from_utf8(output.stderr).unwrap(),
             name: self.name.clone(),
         }
@@ -134,7 +158,7 @@ impl Project {
         self.write("src/main.rs", &main);
         let output = Command::new(env!("CARGO"))
             .args(["run", "--quiet", "--offline"])
-            .current_dir(self.directory.path())
+            .current_dir(&self.root)
             .env(
                 "CARGO_TARGET_DIR",
                 Path::new(env!("CARGO_TARGET_TMPDIR")).join("projects"),
@@ -158,6 +182,15 @@ impl Build {
         let lines = self.stderr.lines().filter(|line| line.starts_with(&start));
         let texts = lines.map(|line| line.split_once(": migrations").map_or(line, |(_, t)| t));
         texts.map(|text| format!("migrations{text}\n")).collect()
+    }
+
+    /// The bytes in the `OUT_DIR` that Cargo names.
+    pub fn embedded(&self) -> Vec<u8> {
+        let is_ours = |line: &&str| line.contains("out_dir") && line.contains(&self.name);
+        let line = self.stdout.lines().find(is_ours);
+        let (_, rest) = line.unwrap().split_once("\"out_dir\":\"").unwrap();
+        let (out, _) = rest.split_once('"').unwrap();
+        fs::read(Path::new(out).join("touchmark.bin")).unwrap()
     }
 
     /// What the build script said, without Cargo's indentation.

@@ -21,6 +21,15 @@ pub enum DecodeError {
     /// Something in it contradicts something else; the offset is where that was noticed.
     #[error("the encoded migration set is damaged at byte {0}")]
     Damaged(usize),
+    /// There is no stamp behind the set.
+    #[error("no stamp stands behind the encoded migration set")]
+    NoStamp,
+    /// A newer or older release wrote the stamp.
+    #[error("the stamp of the build has format {0}, and this release reads format {STAMP_FORMAT}")]
+    StampFormat(u32),
+    /// The stamp is cut off, or its checksum is not that of its bytes.
+    #[error("the stamp of the build is damaged")]
+    StampDamaged,
 }
 
 /// An encoded set, opened: its header was checked, the rest is decoded when it is asked for.
@@ -52,6 +61,11 @@ impl<'a> Encoded<'a> {
             return Err(DecodeError::Damaged(COUNT_AT));
         }
         Ok(Encoded { bytes, count })
+    }
+
+    /// The bytes of the set, without what follows it.
+    pub fn as_bytes(&self) -> &'a [u8] {
+        self.bytes
     }
 
     /// How many migrations there are.
@@ -190,9 +204,9 @@ pub struct EncodedScript<'a> {
     pub statements: Vec<Statement>,
 }
 
-struct Body<'a> {
-    bytes: &'a [u8],
-    at: usize,
+pub(super) struct Body<'a> {
+    pub(super) bytes: &'a [u8],
+    pub(super) at: usize,
 }
 
 impl<'a> Body<'a> {
@@ -207,7 +221,7 @@ impl<'a> Body<'a> {
         Ok(bytes)
     }
 
-    fn number(&mut self) -> Result<u64, DecodeError> {
+    pub(super) fn number(&mut self) -> Result<u64, DecodeError> {
         let mut value = 0u64;
         for shift in (0..64).step_by(7) {
             let byte = self.take(1)?[0];
@@ -229,7 +243,7 @@ impl<'a> Body<'a> {
         std::str::from_utf8(self.take(len)?).map_err(|_| damaged)
     }
 
-    fn owned(&mut self) -> Result<String, DecodeError> {
+    pub(super) fn owned(&mut self) -> Result<String, DecodeError> {
         self.string().map(str::to_owned)
     }
 
@@ -319,7 +333,7 @@ impl<'a> Body<'a> {
     }
 }
 
-fn fixed<const N: usize>(bytes: &[u8], at: usize) -> Result<[u8; N], DecodeError> {
+pub(super) fn fixed<const N: usize>(bytes: &[u8], at: usize) -> Result<[u8; N], DecodeError> {
     bytes
         .get(at..at + N)
         .and_then(|slice| slice.try_into().ok())

@@ -13,6 +13,13 @@ pub(super) const NAMES_AT: usize = 96;
 pub(super) const VERSION_AT: usize = 104;
 pub(super) const INDEX_AT: usize = 112;
 
+// The stamp behind the set; its format stands where the set's stands.
+pub(super) const STAMP_MAGIC: [u8; 16] = *b"touchmark\0bld\r\n\x1a";
+pub(super) const STAMP_FORMAT: u32 = 1;
+pub(super) const STAMP_TOTAL_AT: usize = 20;
+pub(super) const STAMP_BODY_AT: usize = 24;
+pub(super) const STAMP_CONTEXT: &str = "touchmark v1 stamp";
+
 // One record of the index.
 pub(super) const RECORD: usize = 80;
 pub(super) const R_LETTER: usize = 0;

@@ -153,8 +153,84 @@ fn read_all(bytes: &[u8]) {
     }
 }
 
+fn stamp(commit: Option<&str>, state: BuildState) -> Stamp {
+    Stamp {
+        package: "app".into(),
+        version: "1.2.3".into(),
+        commit: commit.map(str::to_owned),
+        state,
+        touchmark: "0.1.0".into(),
+    }
+}
+
+#[track_caller]
+fn check_stamp(commit: Option<&str>, state: BuildState, shown: &str) {
+    let stamp = stamp(commit, state);
+    assert_eq!(stamp.to_string(), shown);
+    let mut bytes = stamp.encode();
+    let length = bytes.len();
+    bytes.extend_from_slice(b"another set");
+    assert_eq!(Stamp::open(&bytes), Ok((stamp, length)));
+}
+
+#[test]
+fn a_stamp_names_the_build() {
+    let commit = "a1b2c3d4e5f60718293a4b5c6d7e8f9001122334";
+    check_stamp(Some(commit), BuildState::Clean, "app 1.2.3 (a1b2c3d4e5f6)");
+    check_stamp(
+        Some(commit),
+        BuildState::Dirty,
+        "app 1.2.3 (a1b2c3d4e5f6, dirty)",
+    );
+    check_stamp(
+        Some(commit),
+        BuildState::Debug,
+        "app 1.2.3 (a1b2c3d4e5f6, debug build)",
+    );
+    check_stamp(
+        Some("v1.2-3-ga1b2c3d"),
+        BuildState::Unknown,
+        "app 1.2.3 (v1.2-3-ga1b2c3d)",
+    );
+    check_stamp(None, BuildState::Unknown, "app 1.2.3");
+}
+
+#[test]
+fn another_stamp_is_refused() {
+    let bytes = stamp(None, BuildState::Clean).encode();
+    assert_eq!(Stamp::open(b""), Err(DecodeError::NoStamp));
+    assert_eq!(Stamp::open(&[0; 100]), Err(DecodeError::NoStamp));
+    for cut in 16..bytes.len() {
+        assert_eq!(Stamp::open(&bytes[..cut]), Err(DecodeError::StampDamaged));
+    }
+    let mut forged = bytes.clone();
+    *forged.last_mut().unwrap() ^= 1;
+    assert_eq!(Stamp::open(&forged), Err(DecodeError::StampDamaged));
+    let mut newer = bytes;
+    newer[16] = 2;
+    assert_eq!(Stamp::open(&newer), Err(DecodeError::StampFormat(2)));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    #[test]
+    fn any_change_of_a_stamp_is_survived_and_found(
+        at in any::<prop::sample::Index>(),
+        value in any::<u8>(),
+        cut in any::<prop::sample::Index>(),
+    ) {
+        let good = stamp(Some("a1b2c3"), BuildState::Dirty).encode();
+        let mut bytes = good.clone();
+        let at = at.index(bytes.len());
+        bytes[at] = value;
+        prop_assert_eq!(Stamp::open(&bytes).is_ok(), bytes == good);
+        let _ = Stamp::open(&bytes[..cut.index(bytes.len())]);
+        // And with the checksum made good again, so that the texts are read.
+        let (content, checksum) = bytes.split_last_chunk_mut::<32>().unwrap();
+        *checksum = blake3::derive_key(layout::STAMP_CONTEXT, content);
+        let _ = Stamp::open(&bytes);
+    }
 
     #[test]
     fn any_change_of_bytes_is_survived(
