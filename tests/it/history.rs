@@ -11,7 +11,7 @@ const FILES: [(&str, &str); 2] = [
 ];
 
 /// Runs plain refinery with these files.
-fn refinery(url: &str, files: &[(&str, &str)]) -> Vec<String> {
+pub fn refinery(url: &str, files: &[(&str, &str)]) -> Vec<String> {
     let migrations: Vec<_> = files
         .iter()
         .map(|(name, text)| Migration::unapplied(name.trim_end_matches(".sql"), text).unwrap())

@@ -5,6 +5,7 @@
 
 mod harness;
 
+mod accept;
 mod ahead;
 mod apply;
 mod architecture;

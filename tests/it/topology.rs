@@ -44,7 +44,7 @@ fn a_standby_starts_at_head_and_refuses_work() {
 }
 
 /// PgBouncer in transaction mode before a database, stopped at the end of the test.
-struct Bouncer {
+pub struct Bouncer {
     process: Child,
     folder: tempfile::TempDir,
     database: String,
@@ -52,7 +52,7 @@ struct Bouncer {
 
 impl Bouncer {
     /// None where the machine is said to have none.
-    fn start(db: &TestDatabase) -> Option<Bouncer> {
+    pub fn start(db: &TestDatabase) -> Option<Bouncer> {
         if !has("pgbouncer") {
             return None;
         }
@@ -96,7 +96,7 @@ impl Bouncer {
         })
     }
 
-    fn url(&self) -> String {
+    pub fn url(&self) -> String {
         let folder = self.folder.path().display().to_string().replace('/', "%2F");
         format!(
             "postgresql:///{}?host={folder}&port=6432&user=postgres",

@@ -181,7 +181,8 @@ fn recorded(
         findings.push(Finding::Renamed { id, applied });
         return Standing::Divergent;
     }
-    if row.leaf != migration.leaf {
+    let is_superseded = lookup.is_superseded(migration);
+    if row.leaf != migration.leaf && !is_superseded {
         let applied = Some(row.leaf);
         findings.push(Finding::Edited { id, applied });
         return Standing::Divergent;
@@ -192,7 +193,9 @@ fn recorded(
             Standing::Divergent
         }
         Some(history)
-            if history.name != migration.name || !accepts(migration, &history.checksum) =>
+            if history.name != migration.name
+                // An older release does not know the checksum of the text that was accepted.
+                || !(is_superseded || accepts(migration, &history.checksum)) =>
         {
             findings.push(Finding::HistoryRowChanged {
                 id,
@@ -246,7 +249,7 @@ fn unknown(set: &[EncodedMigration], lookup: &Lookup) -> Vec<Unknown> {
     let ledger = lookup.ledger.values();
     let ledger = ledger
         .filter(|row| row.id.kind != Kind::Repeatable)
-        .map(|row| Unknown::of(row));
+        .map(|row| Unknown::of(lookup.application(row)));
     let refinery = only_in_refinery(lookup).map(|row| Unknown {
         id: row.id(),
         origin: Origin::new(None, &row.applied_on),

@@ -150,6 +150,14 @@ pub enum Error {
         /// Which statement comes next, from 1.
         statement: usize,
     },
+    /// An edited text can't take the place of the one that was applied.
+    #[error("the text of {which} can't take the place of the one that was applied: {why}")]
+    NotAccepted {
+        /// What was asked for.
+        which: String,
+        /// Why.
+        why: &'static str,
+    },
     /// An unfinished migration was made one that runs in a transaction.
     #[error("{id} is unfinished, and its line `-- touchmark: no-transaction` is gone")]
     UnfinishedTransaction {
@@ -240,6 +248,7 @@ impl Error {
             Error::NotInDoubt { .. } => {
                 "`cargo xtask db-migrate` goes on with it; only `--abandon` can be said of it".into()
             }
+            Error::NotAccepted { .. } => "`cargo xtask db-verify` shows what the database records".into(),
             Error::UnfinishedTransaction { id } => format!(
                 "put the line back, or give the migration up with `cargo xtask db-resolve {} --abandon`",
                 id.short()

@@ -10,8 +10,8 @@ mod record;
 pub(crate) use ddl::{Found, create, exist_sql};
 pub(crate) use read::{Probe, probe_sql, read_rows, read_sql, script_sql};
 pub(crate) use record::{
-    Entry, abandon_sql, adopt_sql, finish_sql, insert_sql, intent_sql, next_sql, progress_sql,
-    refinery_sql, removed_sql, resume_sql,
+    Entry, abandon_sql, accept_sql, adopt_sql, finish_sql, insert_sql, intent_sql, next_sql,
+    progress_sql, refinery_sql, removed_sql, resume_sql,
 };
 
 use tokio_postgres::error::DbError;

@@ -17,6 +17,7 @@
 //! The record is refinery's own table `refinery_schema_history`, in refinery's own format, and
 //! beside it `touchmark_ledger`, which keeps what was applied, when, by whom and from which build.
 
+mod accept;
 mod ahead;
 mod backoff;
 mod cancel;
@@ -41,6 +42,7 @@ mod sql;
 mod tls;
 mod transaction;
 
+pub use accept::Accepted;
 pub use ahead::{Ahead, Unaccepted, Unknown};
 pub use cancel::Canceller;
 pub use compare::{Comparison, Finding, Standing};

@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use tokio_postgres::Socket;
 use tokio_postgres::tls::{MakeTlsConnect, TlsConnect};
+use touchmark_core::Checksum;
 use touchmark_core::encoded::{Encoded, History};
 
+use crate::accept::{self, Accepted};
 use crate::ahead::Ahead;
 use crate::cancel::Canceller;
 use crate::compare::{Comparison, compare};
@@ -255,6 +257,36 @@ impl<'a> Migrator<'a> {
             let mut session = run::connect(&self.options, &config, events)?;
             let waiting = (events, self.options.wait);
             resolve::resolve(&mut session, self.set, &tables, waiting, which, resolution)
+        })
+    }
+
+    /// Records that this set's text of a migration takes the place of the one that was applied,
+    /// because the two differ in comments or white space only. `which` is its version, or its
+    /// name as messages show it; `applied` is the checksum of the text that was applied, and `by`
+    /// says who accepts it.
+    ///
+    /// There is no lexer in here: that the edit is a cosmetic one is for the caller to prove, from
+    /// [`applied_script`](Migrator::applied_script) and the set's own text.
+    ///
+    /// Takes the migration lock and reads again; the ledger gets a row and refinery's checksum is
+    /// replaced in one transaction. A binary that carries the text before goes on starting.
+    ///
+    /// # Errors
+    /// [`Error::NotAccepted`], and those of any run.
+    pub fn accept_cosmetic(
+        &self,
+        database: impl ToConfig,
+        which: &str,
+        applied: Checksum,
+        by: &str,
+    ) -> Result<Accepted, Error> {
+        let config = self.config(database)?;
+        let request = accept::Request { which, applied, by };
+        self.aside(|events| {
+            let tables = self.tables()?;
+            let mut session = run::connect(&self.options, &config, events)?;
+            let waiting = (events, self.options.wait);
+            accept::accept(&mut session, self.set, &tables, waiting, &request)
         })
     }
 

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use touchmark_core::Kind;
-
 use crate::chain::Chain;
 use crate::event::Events;
 use crate::history::{self, Tables};
@@ -90,7 +88,8 @@ pub(crate) fn resolve(
                 // Nothing of it is left to do, so it is recorded as a run would.
                 Some(migration) => {
                     resolved.finished = true;
-                    let chain = Chain::of(&rows, &migrations).record(row.id.key(), row.leaf);
+                    // What only refinery applied is added by the run that takes it over.
+                    let chain = Chain::of(&rows, &[]).record(row.id.key(), row.leaf);
                     let refinery = history::refinery_sql(tables, migration);
                     let finish = history::finish_sql(tables, row.row, chain);
                     format!("{progress}; {refinery}{finish}")
@@ -116,15 +115,8 @@ pub(crate) fn resolve(
 
 /// The row that is meant, if it is unfinished.
 fn unfinished<'r>(rows: &'r Rows, which: &str) -> Result<(&'r LedgerRow, &'r Progress), Error> {
-    let is_meant = |id: &MigrationId| {
-        let version = (id.kind != Kind::Repeatable).then(|| id.version.to_string());
-        [Some(id.to_string()), Some(id.short()), version]
-            .into_iter()
-            .flatten()
-            .any(|name| name == which)
-    };
     let found = rows.ledger.iter().rev().find_map(|row| match &row.state {
-        RowState::Running(progress) if is_meant(&row.id) => Some((row, progress)),
+        RowState::Running(progress) if row.id.is_called(which) => Some((row, progress)),
         _ => None,
     });
     found.ok_or_else(|| {

@@ -34,6 +34,15 @@ impl MigrationId {
         }
     }
 
+    /// Whether somebody means it with `7`, `V7`, `V7__name` or `R__name`.
+    pub(crate) fn is_called(&self, which: &str) -> bool {
+        let version = (self.kind != Kind::Repeatable).then(|| self.version.to_string());
+        [Some(self.to_string()), Some(self.short()), version]
+            .into_iter()
+            .flatten()
+            .any(|name| name == which)
+    }
+
     /// Where it stands in the chain.
     pub(crate) fn key(&self) -> Key {
         match self.kind {
@@ -73,6 +82,9 @@ pub enum RowState {
     Abandoned,
     /// A repeatable one whose file is gone; what it made may still be there.
     Removed,
+    /// Applied before; its text was edited since in comments or white space only, which somebody
+    /// has accepted.
+    Accepted,
 }
 
 /// How far a migration without a transaction has come.
@@ -239,9 +251,26 @@ pub struct Rows {
 pub(crate) struct Lookup<'r> {
     pub ledger: HashMap<Key, &'r LedgerRow>,
     pub refinery: HashMap<i64, &'r RefineryRow>,
+    /// The rows in whose place an accepted one stands, the first one first.
+    superseded: HashMap<Key, Vec<&'r LedgerRow>>,
 }
 
-impl Lookup<'_> {
+impl<'r> Lookup<'r> {
+    /// The row of the application itself, whatever was accepted since.
+    pub(crate) fn application(&self, row: &'r LedgerRow) -> &'r LedgerRow {
+        let superseded = self.superseded.get(&row.id.key());
+        superseded
+            .and_then(|rows| rows.first())
+            .copied()
+            .unwrap_or(row)
+    }
+
+    /// Whether an accepted text stands in the place of this one.
+    pub(crate) fn is_superseded(&self, migration: &EncodedMigration) -> bool {
+        let superseded = self.superseded.get(&MigrationId::of(migration).key());
+        superseded.is_some_and(|rows| rows.iter().any(|row| row.leaf == migration.leaf))
+    }
+
     /// Whether the ledger says that it is applied as it is.
     pub(crate) fn has_applied(&self, migration: &EncodedMigration) -> bool {
         let row = self.ledger.get(&MigrationId::of(migration).key());
@@ -253,14 +282,23 @@ impl Rows {
     /// Per migration, the last row of the ledger that was not given up, and refinery's row.
     pub(crate) fn lookup(&self) -> Lookup<'_> {
         let mut ledger = HashMap::with_capacity(self.ledger.len());
+        let mut superseded: HashMap<_, Vec<&LedgerRow>> = HashMap::new();
         for row in &self.ledger {
             match row.state {
                 RowState::Abandoned => {}
                 RowState::Removed => drop(ledger.remove(&row.id.key())),
+                RowState::Accepted => {
+                    let before = ledger.insert(row.id.key(), row);
+                    superseded.entry(row.id.key()).or_default().extend(before);
+                }
                 _ => drop(ledger.insert(row.id.key(), row)),
             }
         }
         let refinery = self.refinery.iter().map(|row| (row.version, row)).collect();
-        Lookup { ledger, refinery }
+        Lookup {
+            ledger,
+            refinery,
+            superseded,
+        }
     }
 }

@@ -134,6 +134,7 @@ fn ledger_row(row: &SimpleQueryRow) -> Option<LedgerRow> {
         }),
         "abandoned" => RowState::Abandoned,
         "removed" => RowState::Removed,
+        "accepted" => RowState::Accepted,
         _ => return None,
     };
     Some(LedgerRow {

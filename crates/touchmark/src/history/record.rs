@@ -59,6 +59,26 @@ pub(crate) fn adopt_sql(tables: &Tables, entry: &Entry, chain: Checksum) -> Stri
     )
 }
 
+/// The row of a text that takes the place of the one that was applied; gives its number, and
+/// nothing where refinery's row, whose checksum is changed with it, is not as it was.
+pub(crate) fn accept_sql(
+    tables: &Tables,
+    entry: &Entry,
+    chain: Checksum,
+    (before, after): (u64, u64),
+) -> String {
+    format!(
+        "WITH refinery AS (UPDATE {} SET checksum = '{after}' WHERE version = {} AND checksum = '{before}' RETURNING 1) \
+         INSERT INTO {} ({COLUMNS}, chain, state, finished_at) \
+         SELECT {}, {}, 'accepted', pg_catalog.clock_timestamp() FROM refinery RETURNING id",
+        tables.refinery,
+        entry.migration.version,
+        tables.ledger,
+        entry.values(),
+        bytea(chain)
+    )
+}
+
 /// The intent row of a migration without a transaction; gives its number.
 pub(crate) fn intent_sql(tables: &Tables, entry: &Entry) -> String {
     format!(

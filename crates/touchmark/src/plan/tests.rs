@@ -1,6 +1,6 @@
 //! What is recorded is written as one word per row: `V1` applied by us, `V1*` applied by
-//! refinery only, `V1!` with other content, `V2?` unfinished, `V2+` compatible, `R:x` a
-//! repeatable one.
+//! refinery only, `V1!` with other content, `V2?` unfinished, `V2+` compatible, `V1~` an
+//! accepted edit, `R:x` a repeatable one.
 
 use touchmark_core::encoded::{Encoded, History, encode};
 use touchmark_core::{Directives, Migration, MigrationSet, Script, checksum};
@@ -9,7 +9,7 @@ use super::*;
 use crate::rows::{LedgerRow, NextStatement, Progress, RefineryRow, RowState};
 
 fn id(word: &str) -> MigrationId {
-    let word = word.trim_end_matches(['*', '!', '?', '+']);
+    let word = word.trim_end_matches(['*', '!', '?', '+', '~']);
     let kind = Kind::from_letter(word.chars().next().unwrap()).unwrap();
     let rest = &word[1..];
     match kind {
@@ -86,10 +86,10 @@ fn rows(words: &str) -> Rows {
                 row: row as i64,
                 leaf: leaf(&id, sql),
                 chain: None,
-                state: if word.ends_with('?') {
-                    running
-                } else {
-                    RowState::Applied
+                state: match word.chars().last() {
+                    Some('?') => running,
+                    Some('~') => RowState::Accepted,
+                    _ => RowState::Applied,
                 },
                 id,
                 compatible: word.contains('+'),
@@ -115,7 +115,7 @@ fn check_ahead(policy: Ahead, files: &str, recorded: &str, target: &str, expecte
     let set = Encoded::open(&bytes).unwrap().migrations().unwrap();
     let outcome = match plan(&set, &rows(recorded), target.parse().unwrap(), policy) {
         Ok(plan) => {
-            if target == "latest" && plan.unknown.is_empty() {
+            if target == "latest" && plan.unknown.is_empty() && !recorded.contains("!~") {
                 let head = plan.steps.last().map_or(plan.chain, |step| step.chain);
                 assert_eq!(
                     head,
@@ -250,6 +250,24 @@ fn policies_for_a_database_that_is_ahead() {
             "V1__m was edited after it was applied, V2__m is applied, and this set does not have it",
         );
     }
+}
+
+#[test]
+fn accepted_edits() {
+    check("V1 V2", "V1! V2 V1~", "latest", "");
+    check("V1 V2", "V1! V1~", "latest", "V2");
+    // The release before has the text that was applied.
+    check("V1 V2", "V1 V2 V1!~", "latest", "");
+    check("V1 V2", "V1 V1!~", "latest", "V2");
+    check("V1", "V1 V2 V1!~", "latest", "ahead");
+    let edited = "V1__m was edited after it was applied";
+    check("V1", "V1! V1!~", "latest", edited);
+    check(
+        "V1",
+        "V1! V2 V1!~",
+        "latest",
+        &format!("{edited}, V2__m is applied, and this set does not have it"),
+    );
 }
 
 /// A replica of the release before restarts while the new one builds an index.
