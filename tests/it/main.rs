@@ -9,6 +9,7 @@ mod accept;
 mod ahead;
 mod apply;
 mod architecture;
+mod audit;
 mod concurrency;
 mod history;
 mod interrupts;

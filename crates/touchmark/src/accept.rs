@@ -94,7 +94,7 @@ fn record(
         build: request.by,
     };
     // What only refinery applied is taken over, and added to the chain, by the next run.
-    let chain = Chain::of(&rows, &[]).record(found.row.id.key(), migration.leaf);
+    let chain = Chain::of(&rows).record(found.row.id.key(), migration.leaf);
     let sql = history::accept_sql(tables, &entry, chain, (found.refinery, refinery));
     let results = session
         .settle(&format!("{sql}; COMMIT"))
@@ -185,7 +185,7 @@ fn refinery_checksum(migration: &EncodedMigration, before: &str, recorded: u64) 
 }
 
 /// The forms in which refinery may have met a text.
-fn raw(sql: &str) -> [String; 4] {
+pub(crate) fn raw(sql: &str) -> [String; 4] {
     let crlf = sql.replace('\n', "\r\n");
     [
         sql.to_owned(),

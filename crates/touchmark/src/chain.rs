@@ -1,9 +1,8 @@
 //! The chain value over everything that is applied.
 
-use touchmark_core::encoded::EncodedMigration;
 use touchmark_core::{Checksum, checksum};
 
-use crate::rows::{Key, MigrationId, RowState, Rows};
+use crate::rows::{Key, RowState, Rows};
 
 /// What is applied, in the order of the chain, with the chain value after each.
 pub(crate) struct Chain {
@@ -17,28 +16,24 @@ struct Entry {
 }
 
 impl Chain {
-    /// The chain over the ledger, and over what refinery applied as the set has it.
-    pub(crate) fn of(rows: &Rows, set: &[EncodedMigration]) -> Chain {
-        let lookup = rows.lookup();
-        let mut leaves: Vec<(Key, Checksum)> = lookup
-            .ledger
-            .iter()
-            .filter(|(_, row)| !matches!(row.state, RowState::Running(_)))
-            .map(|(key, row)| (key.clone(), row.leaf))
-            .collect();
-        for migration in set {
-            let key = MigrationId::of(migration).key();
-            if let Key::Version(version) = key
-                && lookup.refinery.contains_key(&version)
-                && !lookup.ledger.contains_key(&key)
-            {
-                leaves.push((key, migration.leaf));
-            }
+    /// The chain over nothing.
+    pub(crate) fn empty() -> Chain {
+        Chain {
+            entries: Vec::new(),
         }
+    }
+
+    /// The chain over the ledger.
+    pub(crate) fn of(rows: &Rows) -> Chain {
+        let mut leaves: Vec<(Key, Checksum)> = rows
+            .lookup()
+            .ledger
+            .into_iter()
+            .filter(|(_, row)| !matches!(row.state, RowState::Running(_)))
+            .map(|(key, row)| (key, row.leaf))
+            .collect();
         leaves.sort();
-        let mut chain = Chain {
-            entries: Vec::with_capacity(leaves.len()),
-        };
+        let mut chain = Chain::empty();
         for (key, leaf) in leaves {
             chain.record(key, leaf);
         }
@@ -84,6 +79,23 @@ impl Chain {
             self.entries.remove(at);
             self.compute(at);
         }
+    }
+
+    /// Whether a migration is in the chain.
+    pub(crate) fn has(&self, key: &Key) -> bool {
+        self.entries.binary_search_by(|e| e.key.cmp(key)).is_ok()
+    }
+
+    /// What the chain value would be with a migration, which may be in it already.
+    pub(crate) fn with(&self, key: &Key, leaf: Checksum) -> Checksum {
+        let at = self.entries.partition_point(|e| e.key < *key);
+        let before = at
+            .checked_sub(1)
+            .map_or(Checksum::EMPTY, |at| self.entries[at].chain);
+        let after = self.entries[at..].iter().filter(|e| e.key != *key);
+        after.fold(checksum::chain(before, leaf), |chain, e| {
+            checksum::chain(chain, e.leaf)
+        })
     }
 
     /// The chain value over everything.

@@ -104,6 +104,16 @@ pub enum Error {
         /// The version.
         version: i64,
     },
+    /// A row of the records is not one that this release writes.
+    #[error("row {row} of {table} has a `{column}` that this release does not know")]
+    Unreadable {
+        /// `the ledger` or `refinery's history`.
+        table: &'static str,
+        /// The row's number, or its version.
+        row: String,
+        /// The column.
+        column: &'static str,
+    },
     /// The ledger was made before its first release, and lacks a column.
     #[error("{table} was made by an unreleased version of touchmark")]
     LedgerOld {
@@ -230,6 +240,9 @@ impl Error {
             ),
             Error::HistoryNarrow { table, .. } => {
                 format!("run: ALTER TABLE {table} ALTER COLUMN version TYPE bigint")
+            }
+            Error::Unreadable { .. } => {
+                "use the release of touchmark that wrote it; if somebody has changed it by hand, restore the row from a backup".into()
             }
             Error::LedgerOld { alter, .. } => format!(
                 "make the database anew with `cargo xtask db-reset`; or, to keep its data, have the owner run: {alter}"

@@ -8,7 +8,10 @@ mod read;
 mod record;
 
 pub(crate) use ddl::{Found, create, exist_sql};
-pub(crate) use read::{Probe, probe_sql, read_rows, read_sql, script_sql};
+pub(crate) use read::{
+    Probe, page_sql, probe_sql, read_page, read_refinery, read_rows, read_sql, refinery_rows_sql,
+    script_sql,
+};
 pub(crate) use record::{
     Entry, abandon_sql, accept_sql, adopt_sql, finish_sql, insert_sql, intent_sql, next_sql,
     progress_sql, refinery_sql, removed_sql, resume_sql,

@@ -19,6 +19,7 @@
 
 mod accept;
 mod ahead;
+mod audit;
 mod backoff;
 mod cancel;
 mod chain;
@@ -44,6 +45,7 @@ mod transaction;
 
 pub use accept::Accepted;
 pub use ahead::{Ahead, Unaccepted, Unknown};
+pub use audit::{Audit, Contradiction, Fault};
 pub use cancel::Canceller;
 pub use compare::{Comparison, Finding, Standing};
 pub use config::ToConfig;
@@ -51,7 +53,7 @@ pub use error::Error;
 pub use event::{Activity, Event};
 pub use failure::{Failure, Left, Place, ServerError};
 pub use migrator::{Migrator, Status};
-pub use plan::{Action, Plan, Step, Target};
+pub use plan::{Action, Plan, Removal, Step, Target};
 pub use report::{AppliedMigration, Report};
 pub use resolve::{Resolution, Resolved};
 pub use rows::{

@@ -10,6 +10,7 @@ use touchmark_core::encoded::{Encoded, History};
 
 use crate::accept::{self, Accepted};
 use crate::ahead::Ahead;
+use crate::audit::{self, Audit};
 use crate::cancel::Canceller;
 use crate::compare::{Comparison, compare};
 use crate::config::ToConfig;
@@ -18,7 +19,7 @@ use crate::history::{self, Tables};
 use crate::plan::{Plan, Target, plan};
 use crate::report::Report;
 use crate::resolve::{self, Resolution, Resolved};
-use crate::rows::{AppliedScript, Rows};
+use crate::rows::{AppliedScript, LedgerRow, Rows};
 use crate::run::{self, Options, Start};
 use crate::session::Session;
 use crate::tls::Connector;
@@ -212,6 +213,28 @@ impl<'a> Migrator<'a> {
             let Options { target, ahead, .. } = self.options;
             let plan = plan(&encoded.migrations()?, &rows, target, ahead);
             Ok(plan.is_ok_and(|plan| plan.steps.is_empty()))
+        })
+    }
+
+    /// As [`status`](Migrator::status), and whether what the database records follows from itself:
+    /// every checksum from its SQL, every chain value from the rows before it, and refinery's
+    /// history from the ledger. Each row is given to `each`, with the SQL that it says was
+    /// applied. Reads the ledger in pages, in one snapshot; creates nothing and takes no lock.
+    ///
+    /// What nothing commits to can't be told: role, application, build and times of a row, and
+    /// the time in refinery's history; whether a row was applied or adopted; that the last rows
+    /// were deleted from the ledger, which looks as if refinery had applied them; `down_sql` and
+    /// `compatible`, which the caller can hold against the SQL and the files.
+    ///
+    /// # Errors
+    /// When there is no connection, or the history can't be read.
+    pub fn audit(
+        &self,
+        database: impl ToConfig,
+        mut each: impl FnMut(&LedgerRow, &AppliedScript) + Send,
+    ) -> Result<Audit, Error> {
+        self.look(database, |session, tables, encoded, start| {
+            audit::audit(session, tables, encoded, &start, &mut each)
         })
     }
 

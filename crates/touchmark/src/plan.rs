@@ -71,6 +71,8 @@ pub enum Action {
     Again,
     /// One without a transaction is taken up where it stopped.
     Resume,
+    /// refinery has applied it; only the ledger is told.
+    Adopt,
 }
 
 /// One step of a plan.
@@ -86,15 +88,24 @@ pub struct Step {
     pub chain: Checksum,
 }
 
+/// A repeatable migration whose file is gone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Removal {
+    /// Which.
+    pub id: MigrationId,
+    /// The chain value over everything applied, without it.
+    pub chain: Checksum,
+}
+
 /// What a run would do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
     /// In the order in which it is done.
     pub steps: Vec<Step>,
-    /// Positions of migrations that refinery applied and the ledger does not know yet.
-    pub adopt: Vec<usize>,
+    /// What refinery applied and the ledger does not know yet.
+    pub adopt: Vec<Step>,
     /// Repeatable migrations whose files are gone: the ledger is told so.
-    pub remove: Vec<MigrationId>,
+    pub remove: Vec<Removal>,
     /// The chain value over everything applied, before the first step.
     pub chain: Checksum,
     /// What the database has more than the set, where the set is a prefix of it.
@@ -162,28 +173,37 @@ pub(crate) fn plan(
         check_target(set, &comparison, version)?;
     }
 
-    let adopt: Vec<usize> = positions(&comparison, Standing::Adoptable).collect();
+    let mut chain = Chain::of(rows);
+    let step = |chain: &mut Chain, position, action| {
+        let migration: &EncodedMigration = &set[position];
+        let id = MigrationId::of(migration);
+        Step {
+            chain: chain.record(id.key(), migration.leaf),
+            id,
+            action,
+            position,
+        }
+    };
+    let adopt = positions(&comparison, Standing::Adoptable)
+        .map(|position| step(&mut chain, position, Action::Adopt))
+        .collect();
     // A release behind the database does not know the newer files.
     let remove = match target {
         Target::Latest if !ahead => comparison.removed.clone(),
         _ => Vec::new(),
     };
-    let mut chain = Chain::of(rows, set);
-    for id in &remove {
-        chain.remove(&id.key());
-    }
+    let remove = remove
+        .into_iter()
+        .map(|id| {
+            chain.remove(&id.key());
+            let chain = chain.head();
+            Removal { id, chain }
+        })
+        .collect();
     let before = chain.head();
     let steps = choose(set, &comparison, target, ahead)
         .into_iter()
-        .map(|(position, action)| {
-            let id = MigrationId::of(&set[position]);
-            Step {
-                chain: chain.record(id.key(), set[position].leaf),
-                id,
-                action,
-                position,
-            }
-        })
+        .map(|(position, action)| step(&mut chain, position, action))
         .collect();
     Ok(Plan {
         steps,

@@ -89,7 +89,7 @@ pub(crate) fn resolve(
                 Some(migration) => {
                     resolved.finished = true;
                     // What only refinery applied is added by the run that takes it over.
-                    let chain = Chain::of(&rows, &[]).record(row.id.key(), row.leaf);
+                    let chain = Chain::of(&rows).record(row.id.key(), row.leaf);
                     let refinery = history::refinery_sql(tables, migration);
                     let finish = history::finish_sql(tables, row.row, chain);
                     format!("{progress}; {refinery}{finish}")

@@ -87,6 +87,20 @@ pub enum RowState {
     Accepted,
 }
 
+impl RowState {
+    /// As the ledger writes it.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            RowState::Applied => "applied",
+            RowState::Adopted => "adopted",
+            RowState::Running(_) => "running",
+            RowState::Abandoned => "abandoned",
+            RowState::Removed => "removed",
+            RowState::Accepted => "accepted",
+        }
+    }
+}
+
 /// How far a migration without a transaction has come.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Progress {

@@ -25,7 +25,7 @@ use crate::{Error, Set, no_transaction, transaction};
 
 use prepare::{locked_rows, prepare, release};
 use recover::recover;
-pub(crate) use start::{Start, connect, look, read};
+pub(crate) use start::{Start, connect, find, look, read};
 
 /// The settings of a run.
 #[derive(Clone)]

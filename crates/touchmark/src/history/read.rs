@@ -5,7 +5,9 @@ use touchmark_core::{Checksum, Kind};
 
 use super::{Found, Tables};
 use crate::Error;
-use crate::rows::{LedgerRow, MigrationId, NextStatement, Progress, RefineryRow, RowState, Rows};
+use crate::rows::{
+    AppliedScript, LedgerRow, MigrationId, NextStatement, Progress, RefineryRow, RowState, Rows,
+};
 use crate::sql::bytea;
 
 /// What the one statement of a start tells.
@@ -51,26 +53,52 @@ impl Probe {
 /// Reads the tables that are there: always two statements, which give nothing where `condition`
 /// is false.
 pub(crate) fn read_sql(tables: &Tables, found: &Found, condition: &str) -> String {
-    let Tables {
-        ledger, refinery, ..
-    } = tables;
-    let nothing = "SELECT WHERE false";
     let ledger = format!(
-        "SELECT id, kind, version, name, pg_catalog.encode(leaf, 'hex'), pg_catalog.encode(chain, 'hex'), \
-         state, statements_done, next_statement, \
-         (SELECT pg_catalog.string_agg(pg_catalog.encode(s, 'hex'), ',' ORDER BY i) \
-          FROM pg_catalog.unnest(statements) WITH ORDINALITY AS t(s, i)), \
-         role, application, build, started_at, finished_at, compatible FROM {ledger} WHERE {condition} ORDER BY id"
+        "SELECT {LEDGER} FROM {} WHERE {condition} ORDER BY id",
+        tables.ledger
     );
     let refinery = format!(
-        "SELECT version, name, applied_on, checksum FROM {refinery} WHERE {condition} ORDER BY version"
+        "SELECT {REFINERY} FROM {} WHERE {condition} ORDER BY version",
+        tables.refinery
     );
     format!(
         "{}; {}",
-        if found.ledger { &ledger } else { nothing },
-        if found.refinery { &refinery } else { nothing },
+        if found.ledger { &ledger } else { NOTHING },
+        if found.refinery { &refinery } else { NOTHING },
     )
 }
+
+/// Reads refinery's history alone, where it is there.
+pub(crate) fn refinery_rows_sql(tables: &Tables, found: &Found) -> String {
+    match found.refinery {
+        true => format!(
+            "SELECT {REFINERY} FROM {} ORDER BY version",
+            tables.refinery
+        ),
+        false => NOTHING.into(),
+    }
+}
+
+/// So many rows of the ledger after the one of that number, with their SQL.
+pub(crate) fn page_sql(tables: &Tables, after: i64, rows: usize) -> String {
+    format!(
+        "SELECT {LEDGER}, up_sql, down_sql FROM {} WHERE id > {after} ORDER BY id LIMIT {rows}",
+        tables.ledger
+    )
+}
+
+const NOTHING: &str = "SELECT WHERE false";
+
+const REFINERY: &str = "version, name, applied_on, checksum";
+
+const LEDGER: &str = "id, kind, version, name, pg_catalog.encode(leaf, 'hex'), pg_catalog.encode(chain, 'hex'), \
+     state, statements_done, next_statement, \
+     (SELECT pg_catalog.string_agg(pg_catalog.encode(s, 'hex'), ',' ORDER BY i) \
+      FROM pg_catalog.unnest(statements) WITH ORDINALITY AS t(s, i)), \
+     role, application, build, started_at, finished_at, compatible";
+
+/// How many columns [`LEDGER`] has.
+const WIDTH: usize = 16;
 
 /// What a row of the ledger applied.
 pub(crate) fn script_sql(tables: &Tables, row: i64) -> String {
@@ -88,42 +116,91 @@ pub(crate) fn read_rows(
     ledger: &[SimpleQueryRow],
     refinery: &[SimpleQueryRow],
 ) -> Result<Rows, Error> {
-    let unreadable = |table: &str, row: &SimpleQueryRow| Error::Server {
-        doing: "read the history",
-        cause: format!(
-            "row {} of {table} is not one that this release writes",
-            text(row, 0)
-        ),
-        code: None,
-    };
-    let ledger = ledger
-        .iter()
-        .map(|row| ledger_row(row).ok_or_else(|| unreadable("the ledger", row)));
-    let refinery = refinery
-        .iter()
-        .map(|row| refinery_row(row).ok_or_else(|| unreadable("refinery's history", row)));
     Ok(Rows {
-        ledger: ledger.collect::<Result<_, _>>()?,
-        refinery: refinery.collect::<Result<_, _>>()?,
+        ledger: ledger.iter().map(read_ledger).collect::<Result<_, _>>()?,
+        refinery: read_refinery(refinery)?,
     })
+}
+
+pub(crate) fn read_refinery(rows: &[SimpleQueryRow]) -> Result<Vec<RefineryRow>, Error> {
+    let read =
+        |row| refinery_row(row).ok_or_else(|| unreadable("refinery's history", row, "version"));
+    rows.iter().map(read).collect()
+}
+
+/// Reads the result of [`page_sql`].
+pub(crate) fn read_page(
+    page: &[SimpleQueryRow],
+) -> impl Iterator<Item = Result<(LedgerRow, AppliedScript), Error>> {
+    page.iter().map(|row| {
+        let script = AppliedScript {
+            up: text(row, WIDTH),
+            down: row.get(WIDTH + 1).map(Into::into),
+        };
+        Ok((read_ledger(row)?, script))
+    })
+}
+
+fn read_ledger(row: &SimpleQueryRow) -> Result<LedgerRow, Error> {
+    ledger_row(row).map_err(|column| unreadable("the ledger", row, column))
+}
+
+fn unreadable(table: &'static str, row: &SimpleQueryRow, column: &'static str) -> Error {
+    Error::Unreadable {
+        table,
+        row: text(row, 0),
+        column,
+    }
 }
 
 fn text(row: &SimpleQueryRow, at: usize) -> String {
     row.get(at).unwrap_or_default().to_owned()
 }
 
-fn ledger_row(row: &SimpleQueryRow) -> Option<LedgerRow> {
-    let state = match row.get(6)? {
-        "applied" => RowState::Applied,
-        "adopted" => RowState::Adopted,
-        "running" => RowState::Running(Progress {
-            done: row.get(7)?.parse().ok()?,
+/// Gives the column that can't be read where there is one.
+fn ledger_row(row: &SimpleQueryRow) -> Result<LedgerRow, &'static str> {
+    Ok(LedgerRow {
+        row: number(row, 0).ok_or("id")?,
+        id: MigrationId {
+            kind: kind(row).ok_or("kind")?,
+            version: number(row, 2).ok_or("version")?,
+            name: text(row, 3),
+        },
+        leaf: row.get(4).and_then(Checksum::from_hex).ok_or("leaf")?,
+        chain: match row.get(5) {
+            Some(chain) => Some(Checksum::from_hex(chain).ok_or("chain")?),
+            None => None,
+        },
+        state: state(row)?,
+        role: text(row, 10),
+        application: text(row, 11),
+        build: text(row, 12),
+        started_at: text(row, 13),
+        finished_at: row.get(14).map(Into::into),
+        compatible: row.get(15) == Some("t"),
+    })
+}
+
+fn number<T: std::str::FromStr>(row: &SimpleQueryRow, at: usize) -> Option<T> {
+    row.get(at)?.parse().ok()
+}
+
+fn kind(row: &SimpleQueryRow) -> Option<Kind> {
+    Kind::from_letter(row.get(1)?.chars().next()?)
+}
+
+fn state(row: &SimpleQueryRow) -> Result<RowState, &'static str> {
+    Ok(match row.get(6) {
+        Some("applied") => RowState::Applied,
+        Some("adopted") => RowState::Adopted,
+        Some("running") => RowState::Running(Progress {
+            done: number(row, 7).ok_or("statements_done")?,
             next: match row.get(8) {
                 None => NextStatement::NotStarted,
                 Some("started") => NextStatement::Started,
                 Some("failed") => NextStatement::Failed,
                 Some("retry") => NextStatement::Retry,
-                Some(_) => return None,
+                Some(_) => return Err("next_statement"),
             },
             statements: row
                 .get(9)
@@ -132,27 +209,10 @@ fn ledger_row(row: &SimpleQueryRow) -> Option<LedgerRow> {
                 .filter_map(Checksum::from_hex)
                 .collect(),
         }),
-        "abandoned" => RowState::Abandoned,
-        "removed" => RowState::Removed,
-        "accepted" => RowState::Accepted,
-        _ => return None,
-    };
-    Some(LedgerRow {
-        row: row.get(0)?.parse().ok()?,
-        id: MigrationId {
-            kind: Kind::from_letter(row.get(1)?.chars().next()?)?,
-            version: row.get(2)?.parse().ok()?,
-            name: text(row, 3),
-        },
-        leaf: Checksum::from_hex(row.get(4)?)?,
-        chain: row.get(5).and_then(Checksum::from_hex),
-        state,
-        compatible: row.get(15)? == "t",
-        role: text(row, 10),
-        application: text(row, 11),
-        build: text(row, 12),
-        started_at: text(row, 13),
-        finished_at: row.get(14).map(Into::into),
+        Some("abandoned") => RowState::Abandoned,
+        Some("removed") => RowState::Removed,
+        Some("accepted") => RowState::Accepted,
+        _ => return Err("state"),
     })
 }
 

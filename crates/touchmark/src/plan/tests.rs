@@ -130,13 +130,14 @@ fn check_ahead(policy: Ahead, files: &str, recorded: &str, target: &str, expecte
                     Action::Apply => step.id.short(),
                     Action::Again => format!("{} again", step.id.short()),
                     Action::Resume => format!("{} resume", step.id.short()),
+                    Action::Adopt => panic!("not a step"),
                 })
                 .collect();
             words.extend((!plan.adopt.is_empty()).then(|| format!("adopt {}", plan.adopt.len())));
             words.extend(
                 plan.remove
                     .iter()
-                    .map(|id| format!("remove {}", id.short())),
+                    .map(|removal| format!("remove {}", removal.id.short())),
             );
             words.extend((!plan.unknown.is_empty()).then(|| "ahead".into()));
             words.join(", ")

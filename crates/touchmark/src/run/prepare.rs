@@ -61,16 +61,18 @@ fn adopt(
     let mut rows: Vec<_> = plan
         .adopt
         .iter()
-        .map(|position| {
+        .map(|step| {
             let entry = Entry {
-                migration: &context.set[*position],
+                migration: &context.set[step.position],
                 build: context.build,
             };
-            history::adopt_sql(context.tables, &entry, plan.chain)
+            history::adopt_sql(context.tables, &entry, step.chain)
         })
         .collect();
     let removed = plan.remove.iter();
-    rows.extend(removed.map(|id| history::removed_sql(context.tables, id, plan.chain)));
+    rows.extend(
+        removed.map(|removal| history::removed_sql(context.tables, &removal.id, removal.chain)),
+    );
     let sql = match context.scope {
         Scope::Session => format!("BEGIN; {}; COMMIT", rows.join(";\n")),
         Scope::Transaction => rows.join(";\n"),

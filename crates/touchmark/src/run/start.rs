@@ -99,15 +99,21 @@ pub(crate) fn look(session: &mut Session, tables: &Tables, set: &Encoded) -> Res
 
 /// Reads what is recorded, without a lock and without creating anything.
 pub(crate) fn read(session: &mut Session, tables: &Tables, start: &Start) -> Result<Rows, Error> {
+    let found = find(session, tables, start)?;
+    read_tables(session, tables, &found)
+}
+
+/// Which tables are there.
+pub(crate) fn find(session: &mut Session, tables: &Tables, start: &Start) -> Result<Found, Error> {
     if start.probe.is_some() {
-        return read_tables(session, tables, &Found::both());
+        return Ok(Found::both());
     }
     let results = session
         .query(&history::exist_sql(tables))
         .map_err(|e| failed_to("look for the history", e))?;
     let found = Found::read(results.first());
     found.check(tables)?;
-    read_tables(session, tables, &found)
+    Ok(found)
 }
 
 pub(crate) fn read_tables(
