@@ -71,12 +71,35 @@ impl fmt::Debug for Set<'_> {
 /// `pub static MIGRATIONS: touchmark::Set`.
 ///
 /// Stands in the `lib.rs` or `main.rs` of the package whose `build.rs` calls
-/// `touchmark_build::embed("migrations")`.
+/// `touchmark_build::embed("migrations")`. The bytes stand in a section of their own, where
+/// `db-inspect` reads them without running the program: `.touchmark` of ELF,
+/// `__DATA,__touchmark` of Mach-O, `.tmark` of PE. They are in the program if it mentions
+/// `MIGRATIONS`.
 #[macro_export]
 macro_rules! embedded {
     () => {
         /// The migrations that are embedded in this binary.
-        pub static MIGRATIONS: $crate::Set<'static> =
-            $crate::Set::from_bytes(include_bytes!(concat!(env!("OUT_DIR"), "/touchmark.bin")));
+        pub static MIGRATIONS: $crate::Set<'static> = $crate::Set::from_bytes({
+            // The reference to it keeps it from the linker, which drops what nobody refers to.
+            #[used]
+            #[cfg_attr(
+                any(
+                    target_os = "linux",
+                    target_os = "android",
+                    target_os = "freebsd",
+                    target_os = "netbsd",
+                    target_os = "openbsd",
+                    target_os = "dragonfly",
+                    target_os = "illumos",
+                    target_os = "solaris"
+                ),
+                unsafe(link_section = ".touchmark")
+            )]
+            #[cfg_attr(target_vendor = "apple", unsafe(link_section = "__DATA,__touchmark"))]
+            #[cfg_attr(windows, unsafe(link_section = ".tmark"))]
+            static SECTION: [u8; include_bytes!(concat!(env!("OUT_DIR"), "/touchmark.bin")).len()] =
+                *include_bytes!(concat!(env!("OUT_DIR"), "/touchmark.bin"));
+            &SECTION
+        });
     };
 }
