@@ -11,6 +11,8 @@ mod config;
 pub mod diagnostic;
 pub mod encoded;
 #[cfg(feature = "resolve")]
+pub mod environments;
+#[cfg(feature = "resolve")]
 mod header;
 #[cfg(feature = "resolve")]
 pub mod lock;
@@ -30,5 +32,6 @@ pub use diagnostic::{Diagnostic, Place, Problems, Severity};
 pub use migration::{Directives, Kind, Migration, MigrationSet, Script, Statement, StatementKind};
 #[cfg(feature = "resolve")]
 pub use resolve::{
-    FileName, ResolveOptions, Resolved, file_name, file_names, is_cosmetic, resolve, semantic,
+    FileName, ResolveOptions, Resolved, check, file_name, file_names, is_cosmetic, resolve,
+    semantic,
 };

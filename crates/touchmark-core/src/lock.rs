@@ -19,6 +19,7 @@
 
 mod differences;
 mod entry;
+mod lines;
 mod parse;
 
 use std::fmt;
@@ -28,6 +29,7 @@ use crate::{Checksum, Kind, MigrationSet, checksum};
 pub use differences::{Change, Difference, differences};
 pub(crate) use entry::of_down;
 pub use entry::{entries, entry, leaf};
+pub use lines::{Changed, Lines};
 pub use parse::has_conflict;
 
 /// The name of the file in the directory of the migrations.

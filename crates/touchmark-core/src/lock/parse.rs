@@ -53,13 +53,13 @@ fn write_again(file: &str) -> String {
 
 const REBASE: &str = "settle the merge of the migrations with `cargo xtask db-lock --rebase`, which writes this file again";
 
-struct Reader<'a> {
-    text: &'a str,
-    file: &'a str,
+pub(super) struct Reader<'a> {
+    pub(super) text: &'a str,
+    pub(super) file: &'a str,
 }
 
 /// A line with its number, from 1.
-type Line<'a> = (usize, &'a str);
+pub(super) type Line<'a> = (usize, &'a str);
 
 impl<'a> Reader<'a> {
     fn read(&self) -> Result<Lock, Diagnostic> {
@@ -71,10 +71,7 @@ impl<'a> Reader<'a> {
             .filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
         let head = match lines.next() {
             Some((number, line)) => self.head((number, line))?,
-            None => {
-                return Err(Diagnostic::error(self.file, "the file has no head line")
-                    .help(write_again(self.file)));
-            }
+            None => return Err(self.without_head()),
         };
         let mut entries: Vec<Entry> = Vec::new();
         let mut chain = Checksum::EMPTY;
@@ -104,7 +101,11 @@ impl<'a> Reader<'a> {
         Ok(Lock { entries })
     }
 
-    fn head(&self, line: Line<'a>) -> Result<(Line<'a>, Checksum), Diagnostic> {
+    pub(super) fn without_head(&self) -> Diagnostic {
+        Diagnostic::error(self.file, "the file has no head line").help(write_again(self.file))
+    }
+
+    pub(super) fn head(&self, line: Line<'a>) -> Result<(Line<'a>, Checksum), Diagnostic> {
         if let Some(rest) = line.1.strip_prefix(HEAD) {
             return match checksum(rest) {
                 Some(head) => Ok((line, head)),
@@ -123,7 +124,7 @@ impl<'a> Reader<'a> {
         })
     }
 
-    fn entry(&self, line: Line<'a>) -> Result<Entry, Diagnostic> {
+    pub(super) fn entry(&self, line: Line<'a>) -> Result<Entry, Diagnostic> {
         let fields: Vec<&str> = line.1.split(' ').collect();
         let draft = fields.len() == 7 && fields[6] == DRAFT;
         if fields.len() != 6 && !draft {
@@ -132,7 +133,7 @@ impl<'a> Reader<'a> {
         read(&fields, draft, line.0).ok_or_else(|| self.wrong(line, "this is not a line of a lock"))
     }
 
-    fn wrong(&self, line: Line<'a>, message: impl Into<String>) -> Diagnostic {
+    pub(super) fn wrong(&self, line: Line<'a>, message: impl Into<String>) -> Diagnostic {
         // The line is a part of the text.
         let start = line.1.as_ptr() as usize - self.text.as_ptr() as usize;
         let place = Place::of(self.text, start..start + line.1.len().min(64), "");
@@ -157,7 +158,7 @@ fn is_mark(line: &str) -> bool {
     marks.iter().any(|mark| line.starts_with(mark))
 }
 
-fn is_before(before: &Entry, after: &Entry) -> bool {
+pub(super) fn is_before(before: &Entry, after: &Entry) -> bool {
     match (before.kind, after.kind) {
         (Kind::Repeatable, Kind::Repeatable) => before.name < after.name,
         (Kind::Repeatable, _) => false,

@@ -16,6 +16,7 @@ pub use name::FileName;
 pub(crate) use name::is_name;
 #[cfg(test)]
 pub(crate) use read::STACK;
+pub use read::check;
 pub(crate) use read::unchecked;
 
 /// How a directory is read.

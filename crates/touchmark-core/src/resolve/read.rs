@@ -4,7 +4,7 @@ use std::num::NonZero;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use super::directory::{Entry, Pair};
+use super::directory::Pair;
 use super::name::FileName;
 use super::text;
 use crate::diagnostic::{Diagnostic, Place};
@@ -74,7 +74,7 @@ fn migration(pair: &Pair, lock: Option<&Lock>) -> Read {
         let raw_variants = text.raw_variants();
         let leaf = checksum::leaf(name.kind, name.version, &name.name, &text.sql);
         let is_sealed = locked.is_some_and(|locked| locked.leaf == leaf);
-        let script = script(&pair.up, text.sql, is_sealed, &mut problems);
+        let script = script(&pair.up.file, name, text.sql, is_sealed, &mut problems);
         (script, raw_variants, leaf)
     });
     let down = pair.down.as_ref().and_then(|entry| {
@@ -86,7 +86,13 @@ fn migration(pair: &Pair, lock: Option<&Lock>) -> Read {
             }
         };
         let is_sealed = locked.is_some_and(|l| l.down == Some(lock::of_down(&text.sql)));
-        Some(script(entry, text.sql, is_sealed, &mut problems))
+        Some(script(
+            &entry.file,
+            &entry.name,
+            text.sql,
+            is_sealed,
+            &mut problems,
+        ))
     });
     let Some((up, raw_variants, leaf)) = up else {
         return (None, problems);
@@ -130,14 +136,20 @@ fn refinery(pair: &Pair, up: &Script, variants: &[String]) -> Vec<u64> {
 }
 
 /// Checks the text of one file, unless that was done when it was locked.
-fn script(entry: &Entry, sql: String, is_sealed: bool, problems: &mut Vec<Diagnostic>) -> Script {
+fn script(
+    file: &str,
+    name: &FileName,
+    sql: String,
+    is_sealed: bool,
+    problems: &mut Vec<Diagnostic>,
+) -> Script {
     let source = sql::split(&sql);
-    let (directives, mut findings) = directives(&sql, &source, &entry.name);
+    let (directives, mut findings) = directives(&sql, &source, name);
     if is_sealed {
         return finish(sql, &source, directives);
     }
     findings.extend(sql::check(&sql, &source, &directives));
-    if source.statements.is_empty() && source.findings.is_empty() && !entry.name.is_down {
+    if source.statements.is_empty() && source.findings.is_empty() && !name.is_down {
         findings.push(Finding::error(
             0..0,
             "a migration without statements",
@@ -148,12 +160,38 @@ fn script(entry: &Entry, sql: String, is_sealed: bool, problems: &mut Vec<Diagno
         let place = Place::of(&sql, finding.span.clone(), finding.label.as_str());
         Diagnostic {
             severity: finding.severity,
-            ..Diagnostic::error(entry.file.as_str(), finding.message.as_str())
+            ..Diagnostic::error(file, finding.message.as_str())
                 .at(place)
                 .help(finding.help.as_str())
         }
     }));
     finish(sql, &source, directives)
+}
+
+/// What is wrong with one file of these bytes, as they lie in git.
+pub fn check(name: &FileName, bytes: Vec<u8>, file: &str) -> Vec<Diagnostic> {
+    let work = || {
+        let mut problems = Vec::new();
+        match text::of_bytes(bytes, file) {
+            Ok(text) => drop(script(file, name, text.sql, false, &mut problems)),
+            Err(problem) => problems.push(problem),
+        }
+        problems
+    };
+    let checked = thread::scope(|scope| {
+        let worker = thread::Builder::new()
+            .stack_size(STACK)
+            .spawn_scoped(scope, work);
+        Some(worker.ok()?.join())
+    });
+    match checked {
+        Some(Ok(problems)) => problems,
+        Some(Err(panic)) => std::panic::resume_unwind(panic),
+        None => vec![Diagnostic::error(
+            file,
+            "failed to start a thread that checks the file",
+        )],
+    }
 }
 
 /// What a text says and does, whether it is right or wrong.
