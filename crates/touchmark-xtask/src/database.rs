@@ -3,16 +3,16 @@
 use std::time::Duration;
 
 use postgres::config::Host;
-use touchmark_engine::{self as engine, Database, Progress, State, url};
+use touchmark_engine::{self as engine, Database, Progress, Settings, State, url};
 
 use crate::error::Error;
 use crate::project::Project;
 use crate::screen::{Screen, duration};
 
 /// Finds or starts it.
-pub(crate) fn up(project: &Project, screen: &Screen) -> Result<Database, Error> {
+pub(crate) fn up(settings: &Settings, screen: &Screen) -> Result<Database, Error> {
     let mut starting = false;
-    let outcome = engine::up(&project.settings, &mut |progress| match progress {
+    let outcome = engine::up(settings, &mut |progress| match progress {
         Progress::Starting(what) => {
             starting = true;
             screen.live("Starting", what);
@@ -43,7 +43,7 @@ pub(crate) fn up(project: &Project, screen: &Screen) -> Result<Database, Error> 
 
 /// Looks for it. Creates nothing and starts nothing.
 pub(crate) fn running(project: &Project, screen: &Screen) -> Result<Database, Error> {
-    match engine::state(&project.settings)? {
+    match engine::state(&project.settings()?)? {
         State::Running(database) => {
             screen.detail("Using", &database.reason);
             Ok(database)

@@ -69,7 +69,7 @@ fn run(cli: &Cli, screen: &Screen) -> Result<u8, Error> {
     }
     let project = Project::find(&cli.global)?;
     match &cli.command {
-        Command::DbUp(args) => commands::db_up::run(args, project, screen),
+        Command::DbUp(args) => commands::db_up::run(args, &project, screen),
         Command::DbDown(args) => commands::db_down::run(args, &project, screen),
         Command::DbMigrate(args) => commands::db_migrate::run(args, &project, screen),
         Command::DbNew(args) => commands::db_new::run(args, &project, screen),

@@ -25,7 +25,7 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args, project: &Project, screen: &Screen) -> Result<u8, Error> {
     screen.live("Stopping", "");
-    let down = engine::down(&project.settings, args.volumes);
+    let down = engine::down(&project.settings()?, args.volumes);
     screen.still();
     let down = down?;
     if screen.is_json() {

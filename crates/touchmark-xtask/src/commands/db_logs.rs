@@ -18,6 +18,6 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args, project: &Project) -> Result<u8, Error> {
-    engine::logs(&project.settings, args.follow)?;
+    engine::logs(&project.settings()?, args.follow)?;
     Ok(exit_code::OK)
 }

@@ -44,7 +44,7 @@ pub(crate) fn run(args: &Args, project: &Project, screen: &Screen) -> Result<u8,
         return dry_run(args, project, &files, screen);
     }
     let interrupts = Interrupts::listen()?;
-    let database = database::up(project, screen)?;
+    let database = database::up(&project.settings()?, screen)?;
     let options = Options {
         target: args.target,
         wait: Duration::from_secs(args.wait),

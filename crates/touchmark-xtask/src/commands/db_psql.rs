@@ -27,7 +27,7 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args, project: &Project, screen: &Screen) -> Result<u8, Error> {
     let database = database::running(project, screen)?;
-    let mut command = engine::psql(&project.settings, &database)?;
+    let mut command = engine::psql(&project.settings()?, &database)?;
     command.args(&args.arguments);
     become_it(command)
 }

@@ -42,7 +42,7 @@ pub(crate) fn run(args: &Args, project: &Project, screen: &Screen) -> Result<u8,
     // A broken file must be found while there still is a database.
     let files = project.read(screen)?;
     let interrupts = Interrupts::listen()?;
-    let database = database::up(project, screen)?;
+    let database = database::up(&project.settings()?, screen)?;
     let known = recreate::look(&database.url)?;
     confirm(args, &database, known.environment.as_deref())?;
     recreate::recreate(&database.url, &known)?;

@@ -27,10 +27,11 @@ pub(crate) struct Args {
     pub(crate) json: bool,
 }
 
-pub(crate) fn run(args: &Args, mut project: Project, screen: &Screen) -> Result<u8, Error> {
-    project.settings.pgadmin = args.pgadmin;
+pub(crate) fn run(args: &Args, project: &Project, screen: &Screen) -> Result<u8, Error> {
+    let mut settings = project.settings()?;
+    settings.pgadmin = args.pgadmin;
     let _interrupts = Interrupts::listen()?;
-    let database = database::up(&project, screen)?;
+    let database = database::up(&settings, screen)?;
     if args.pgadmin && database.engine != Kind::Compose {
         let engine = database.engine;
         screen.warning(format_args!(
