@@ -32,6 +32,6 @@ pub use diagnostic::{Diagnostic, Place, Problems, Severity};
 pub use migration::{Directives, Kind, Migration, MigrationSet, Script, Statement, StatementKind};
 #[cfg(feature = "resolve")]
 pub use resolve::{
-    FileName, ResolveOptions, Resolved, check, file_name, file_names, is_cosmetic, resolve,
-    semantic,
+    FileName, ResolveOptions, Resolved, check, directives, file_name, file_names, is_cosmetic,
+    resolve, semantic,
 };

@@ -70,6 +70,7 @@ impl Error {
                 Runtime::Unresolved { .. } | Runtime::UnfinishedEdited { .. } => {
                     exit_code::UNFINISHED
                 }
+                Runtime::Unreadable { .. } => exit_code::HISTORY,
                 Runtime::TargetUnknown { .. } | Runtime::TargetBehind { .. } => exit_code::USAGE,
                 Runtime::Cancelled { .. } => exit_code::INTERRUPTED,
                 _ => exit_code::FAILURE,

@@ -183,23 +183,23 @@ pub struct Finding {
 }
 
 /// A link of the chain from the files to refinery's history, or one of its ends alone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub enum Link {
     /// The files and `migrations.lock`.
     #[serde(rename = "files <-> lock")]
     FilesLock,
-    /// The files and the ledger.
-    #[serde(rename = "files <-> ledger")]
-    FilesLedger,
-    /// The files and refinery's history, where the ledger has no row.
-    #[serde(rename = "files <-> history")]
-    FilesHistory,
     /// The ledger contradicts itself.
     #[serde(rename = "ledger")]
     Ledger,
+    /// The files and the ledger.
+    #[serde(rename = "files <-> ledger")]
+    FilesLedger,
     /// The ledger and refinery's history.
     #[serde(rename = "ledger <-> history")]
     LedgerHistory,
+    /// The files and refinery's history, where the ledger has no row.
+    #[serde(rename = "files <-> history")]
+    FilesHistory,
 }
 
 /// `db-lock`.
@@ -240,6 +240,20 @@ pub struct Verified {
     pub pending: usize,
     /// What is wrong, the first one first.
     pub findings: Vec<Finding>,
+    /// What is odd and changes no exit code.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<Warning>,
+}
+
+/// One thing that is odd.
+#[derive(Debug, Clone, Serialize)]
+pub struct Warning {
+    /// `down`: the file that undoes it was changed after it was applied.
+    pub kind: &'static str,
+    /// Which migration.
+    pub migration: String,
+    /// The same for people.
+    pub message: String,
 }
 
 /// `db-resolve`.

@@ -48,6 +48,8 @@ pub enum Finding {
     Missing {
         /// Which.
         id: MigrationId,
+        /// Which build applied it, and when.
+        origin: Origin,
     },
     /// A newer one is applied already.
     OutOfOrder {
@@ -85,7 +87,7 @@ impl Finding {
         match self {
             Finding::Edited { id, .. }
             | Finding::Renamed { id, .. }
-            | Finding::Missing { id }
+            | Finding::Missing { id, .. }
             | Finding::OutOfOrder { id, .. }
             | Finding::Unfinished { id, .. }
             | Finding::HistoryRowMissing { id }
@@ -143,8 +145,10 @@ pub fn compare(set: &[EncodedMigration], rows: &Rows) -> Comparison {
             }
         })
         .collect();
-    let missing = unknown.iter().map(|unknown| unknown.id.clone());
-    findings.extend(missing.map(|id| Finding::Missing { id }));
+    findings.extend(unknown.iter().map(|unknown| Finding::Missing {
+        id: unknown.id.clone(),
+        origin: unknown.origin.clone(),
+    }));
     findings.sort_by_key(|finding| finding.id().key());
     Comparison {
         standing,

@@ -181,6 +181,11 @@ impl Origin {
         self.build.as_deref().filter(|build| !build.is_empty())
     }
 
+    /// Whether refinery had applied it.
+    pub fn is_refinery(&self) -> bool {
+        self.build.is_none()
+    }
+
     /// When it was applied, as the server writes times.
     pub fn at(&self) -> &str {
         &self.at

@@ -137,6 +137,11 @@ pub fn is_cosmetic(name: &FileName, one: &str, other: &str) -> bool {
     read(one) == read(other)
 }
 
+/// The directives of a text, whatever else is wrong with it.
+pub fn directives(name: &FileName, text: &str) -> crate::Directives {
+    unchecked(text.to_owned(), name).directives
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -110,6 +110,7 @@ pub(crate) fn finding(finding: &Finding) -> json::Finding {
         },
         link: match finding {
             Finding::Edited { applied: None, .. } => Link::FilesHistory,
+            Finding::Missing { origin, .. } if origin.is_refinery() => Link::FilesHistory,
             Finding::Edited { .. }
             | Finding::Renamed { .. }
             | Finding::Missing { .. }
@@ -141,7 +142,7 @@ fn rows(files: &Files, status: &Status) -> Vec<json::Migration> {
         })
         .collect();
     for finding in &status.comparison.findings {
-        if let Finding::Missing { id } = finding {
+        if let Finding::Missing { id, .. } = finding {
             rows.push((order(id), row(id, "missing", status)));
         }
     }

@@ -49,22 +49,25 @@ pub(crate) fn run(args: &Args, project: &Project, screen: &Screen) -> Result<u8,
         Err(error) => return Err(error),
     };
     let files = project.read(screen)?;
-    let held = database::hold(&files, &database)?;
-    let (verified, pending) = (held.verified, held.pending);
+    let mut held = database::hold(&files, &database)?;
     let mut differences = locked.differences;
-    differences.extend(held.differences);
+    differences.append(&mut held.differences);
     let code = code_of_all(differences.iter().map(|d| d.code)).unwrap_or(exit_code::OK);
     if screen.is_json() {
         json::print(&json::Verified {
             database: Some(json::Database::of(&database)),
-            verified,
-            pending,
+            verified: held.verified,
+            pending: held.pending,
             findings: differences.into_iter().map(|d| d.finding).collect(),
+            warnings: held.warnings,
         });
         return Ok(code);
     }
     difference::show(&differences, args.all, screen);
-    conclude(verified, pending, &differences, screen);
+    for warning in &held.warnings {
+        screen.warning(&warning.message);
+    }
+    conclude(&held, &differences, screen);
     Ok(code)
 }
 
@@ -82,6 +85,7 @@ fn offline(args: &Args, locked: lock::Held, screen: &Screen) -> Result<u8, Error
             verified,
             pending: 0,
             findings: differences.into_iter().map(|d| d.finding).collect(),
+            warnings: Vec::new(),
         });
         return Ok(code);
     }
@@ -106,22 +110,23 @@ fn offline(args: &Args, locked: lock::Held, screen: &Screen) -> Result<u8, Error
     Ok(code)
 }
 
-fn conclude(verified: usize, pending: usize, differences: &[Difference], screen: &Screen) {
-    let pending = match pending {
+fn conclude(held: &database::Held, differences: &[Difference], screen: &Screen) {
+    let mut applied = format!("{} applied", held.verified);
+    if held.adoptable > 0 {
+        applied += &format!(" ({} in refinery's history only)", held.adoptable);
+    }
+    let pending = match held.pending {
         0 => String::new(),
         pending => format!(", {pending} pending"),
     };
     match differences.is_empty() {
         true => screen.done(
             "Verified",
-            format_args!("{verified} applied, all as their files{pending}"),
+            format_args!("{applied}, all as their files{pending}"),
         ),
         false => screen.odd(
             "Verified",
-            format_args!(
-                "{verified} applied, {}{pending}",
-                difference::count(differences)
-            ),
+            format_args!("{applied}, {}{pending}", difference::count(differences)),
         ),
     }
 }

@@ -12,6 +12,7 @@ mod new;
 mod reset;
 mod resolve;
 mod status;
+mod tampered;
 mod verify;
 
 use std::fs;

@@ -74,9 +74,10 @@ impl fmt::Display for Contradiction {
             }
             Contradiction::Text(columns) => {
                 let columns: Vec<_> = columns.iter().map(|c| format!("`{c}`")).collect();
+                let are = if columns.len() == 1 { "is" } else { "are" };
                 write!(
                     f,
-                    "its {} is not what its `leaf` says",
+                    "its {} {are} not what its `leaf` says",
                     columns.join(" and ")
                 )
             }

@@ -1,7 +1,11 @@
 //! The links of the database: files <-> ledger <-> refinery's history.
 
-use touchmark::{Finding, Kind, MigrationId, Migrator, Standing, Status};
-use touchmark_core::checksum;
+mod records;
+
+use std::collections::HashSet;
+
+use touchmark::{Finding, Kind, MigrationId, Migrator, Standing};
+use touchmark_core::Migration;
 use touchmark_engine::Database;
 
 use super::diff::diff;
@@ -9,95 +13,120 @@ use super::difference::Difference;
 use crate::commands::db_status::{finding, ledger_row};
 use crate::error::{Error, code_of};
 use crate::exit_code;
-use crate::json::Link;
+use crate::json;
 use crate::project::Files;
+
+pub(crate) use records::{Records, records};
 
 /// The files held against a database.
 pub(crate) struct Held {
+    /// What contradicts in the ledger alone comes first: nothing can be held against that.
     pub differences: Vec<Difference>,
+    /// What is odd, and no difference in what was applied.
+    pub warnings: Vec<json::Warning>,
     /// How many applied migrations are as their files.
     pub verified: usize,
+    /// How many of these refinery's history alone knows.
+    pub adoptable: usize,
     pub pending: usize,
 }
 
 pub(crate) fn hold(files: &Files, database: &Database) -> Result<Held, Error> {
     let set = files.encoded();
     let migrator = Migrator::new(&set);
-    let status = migrator.status(database.url.as_str())?;
-    let mut differences = Vec::new();
-    for found in &status.comparison.findings {
-        differences.push(difference(found, files, &status, &migrator, database)?);
-    }
+    let records = records(files, &migrator, database.url.as_str())?;
+    let told: HashSet<_> = records.faults.iter().map(|f| place(&f.id)).collect();
+    let comparison = &records.status.comparison;
+    let findings = comparison.findings.iter();
+    let found = findings
+        .filter(|found| !told.contains(&place(found.id())))
+        .map(|found| difference(found, files, &records));
+    let faults = records.faults.iter();
+    let mut differences: Vec<_> = faults
+        .map(|fault| records::difference(fault, files, &records))
+        .chain(found)
+        .collect();
+    differences.sort_by_key(|difference| difference.finding.link);
     let count = |wanted: &[Standing]| {
-        let standing = status.comparison.standing.iter();
+        let standing = comparison.standing.iter();
         standing
             .filter(|standing| wanted.contains(standing))
             .count()
     };
     Ok(Held {
-        differences,
         verified: count(&[Standing::Applied, Standing::Adoptable]),
+        adoptable: count(&[Standing::Adoptable]),
         pending: count(&[Standing::Pending, Standing::Outdated]),
+        differences,
+        warnings: records.warnings,
     })
 }
 
-fn difference(
-    found: &Finding,
-    files: &Files,
-    status: &Status,
-    migrator: &Migrator,
-    database: &Database,
-) -> Result<Difference, Error> {
+fn difference(found: &Finding, files: &Files, records: &Records) -> Difference {
     let mut out = Difference {
         finding: finding(found),
         code: code_of(found),
         help: help(found),
     };
-    let Finding::Edited { id, applied } = found else {
-        return Ok(out);
+    let Finding::Edited { id, .. } = found else {
+        return out;
     };
-    let row = ledger_row(id, &status.rows.ledger);
-    let file = files
-        .set
-        .migrations
-        .iter()
-        .find(|m| m.kind == id.kind && m.version == id.version);
-    let (Some(row), Some(file), Some(applied)) = (row, file, applied) else {
+    let row = ledger_row(id, &records.status.rows.ledger);
+    let script = row.and_then(|row| records.scripts.get(&row.row));
+    let (Some(script), Some(file)) = (script, file_of(id, files)) else {
         out.help =
             "refinery records no SQL, so what changed is in the repository's history only".into();
-        return Ok(out);
+        return out;
     };
-    let Some(script) = migrator.applied_script(database.url.as_str(), row.row)? else {
-        return Ok(out);
-    };
-    if checksum::leaf(row.id.kind, row.id.version, &row.id.name, &script.up) != *applied {
-        out.finding.kind = "history";
-        out.finding.link = Link::Ledger;
-        out.finding.message = format!("the row of {id} in the ledger was changed by hand");
-        out.code = exit_code::HISTORY;
-        out.help =
-            "its SQL and its checksum contradict each other; restore the row from a backup".into();
-    } else if touchmark_core::semantic(&script.up) == touchmark_core::semantic(&file.up.sql) {
+    if is_cosmetic(file, &script.up) {
         out.finding.kind = "cosmetic";
         out.finding.message =
             format!("{id} was edited after it was applied, in comments or white space only");
         out.code = exit_code::COSMETIC;
+        out.help = format!(
+            "put the file back as it was applied; or accept its text: `cargo xtask db-verify --accept-cosmetic {}`",
+            id.version
+        );
     }
-    let path = format!("{}/{}", files.set.directory, file_name(id, file.digits));
-    let diff = diff(&path, &script.up, &file.up.sql);
-    out.finding.diff = Some(diff).filter(|diff| !diff.is_empty());
-    Ok(out)
+    out.finding.diff = against_file("applied", &script.up, file, files);
+    out
 }
 
-fn file_name(id: &MigrationId, digits: u8) -> String {
-    match id.kind {
-        Kind::Repeatable => format!("{id}.sql"),
+/// What a migration is the same by, also after a change of its name.
+fn place(id: &MigrationId) -> (i64, Option<&str>) {
+    let is_repeatable = id.kind == Kind::Repeatable;
+    (id.version, is_repeatable.then_some(id.name.as_str()))
+}
+
+/// The file of a migration, which may have been renamed.
+pub(crate) fn file_of<'f>(id: &MigrationId, files: &'f Files) -> Option<&'f Migration> {
+    let migrations = &mut files.set.migrations.iter();
+    migrations.find(|m| {
+        let is_repeatable = m.kind == Kind::Repeatable;
+        place(id) == (m.version, is_repeatable.then_some(m.name.as_str()))
+    })
+}
+
+/// Whether a text differs from the file's in comments and white space only.
+pub(crate) fn is_cosmetic(file: &Migration, text: &str) -> bool {
+    let name = touchmark_core::file_name(&file_name(file));
+    name.is_some_and(|name| touchmark_core::is_cosmetic(&name, text, &file.up.sql))
+}
+
+fn against_file(what: &str, text: &str, file: &Migration, files: &Files) -> Option<String> {
+    let path = format!("{}/{}", files.set.directory, file_name(file));
+    Some(diff(what, &path, text, &file.up.sql)).filter(|diff| !diff.is_empty())
+}
+
+fn file_name(file: &Migration) -> String {
+    match file.kind {
+        Kind::Repeatable => format!("{file}.sql"),
         kind => format!(
             "{}{:0width$}__{}.sql",
             kind.letter(),
-            id.version,
-            id.name,
-            width = usize::from(digits)
+            file.version,
+            file.name,
+            width = usize::from(file.digits)
         ),
     }
 }
@@ -123,10 +152,9 @@ fn help(found: &Finding) -> String {
             "`cargo xtask db-migrate` goes on with it; if it can't tell how far it came, `cargo xtask db-resolve {}`",
             id.short()
         ),
-        Finding::HistoryRowChanged { name, checksum, .. } => format!(
-            "refinery's row says {name} with checksum {checksum}; somebody has changed the history by hand: restore \
-             the row from a backup"
-        ),
-        _ => "somebody has changed the history by hand: restore the row from a backup".into(),
+        _ => BY_HAND.into(),
     }
 }
+
+const BY_HAND: &str =
+    "somebody has changed the records by hand: restore the row from a backup of the database";

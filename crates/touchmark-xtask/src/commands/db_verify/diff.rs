@@ -4,10 +4,10 @@ use similar::TextDiff;
 
 use crate::screen::coloured;
 
-/// A unified diff of what was applied against the file.
-pub(crate) fn diff(path: &str, applied: &str, file: &str) -> String {
-    let names = (format!("applied {path}"), path.to_owned());
-    TextDiff::from_lines(applied, file)
+/// A unified diff of `what` is recorded of a file, against the file.
+pub(crate) fn diff(what: &str, path: &str, recorded: &str, file: &str) -> String {
+    let names = (format!("{what} {path}"), path.to_owned());
+    TextDiff::from_lines(recorded, file)
         .unified_diff()
         .context_radius(3)
         .header(&names.0, &names.1)
