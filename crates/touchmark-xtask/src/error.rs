@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use touchmark::Finding;
 use touchmark_core::{Diagnostic, Problems};
 
-use crate::exit_code;
 use crate::json::{Failure, Place};
+use crate::{exit_code, inspect};
 
 /// What can go wrong in a command.
 #[derive(Debug, thiserror::Error)]
@@ -17,6 +17,8 @@ pub(crate) enum Error {
     Files(Problems),
     #[error("{}", first(.0))]
     Lock(Problems),
+    #[error(transparent)]
+    Binary(#[from] inspect::Error),
     #[error(transparent)]
     Manifest(#[from] touchmark_build::Error),
     #[error("{message}")]
@@ -52,6 +54,7 @@ impl Error {
         match self {
             Error::Files(_) => exit_code::FILES,
             Error::Lock(_) => exit_code::LOCK,
+            Error::Binary(_) => exit_code::BINARY,
             Error::Manifest(_) | Error::Configuration { .. } => exit_code::USAGE,
             Error::Engine(Engine::UnknownEngine { .. }) => exit_code::USAGE,
             Error::Engine(Engine::Io { .. } | Engine::DiskFull { .. }) => exit_code::FAILURE,
@@ -83,6 +86,7 @@ impl Error {
             (Error::Manifest(_) | Error::Configuration { .. }, _) => "configuration",
             (_, exit_code::FILES) => "files",
             (_, exit_code::LOCK) => "lock",
+            (_, exit_code::BINARY) => "binary",
             (_, exit_code::DATABASE) => "database",
             (_, exit_code::MIGRATION) => "migration",
             (_, exit_code::BUSY) => "busy",
@@ -98,6 +102,7 @@ impl Error {
     fn help(&self) -> Option<String> {
         match self {
             Error::Engine(error) => error.help(),
+            Error::Binary(error) => error.help().map(str::to_owned),
             Error::Runtime(error) if wants_tls(error) => Some(
                 "these commands connect without TLS: use a tunnel or a connection that needs none".into(),
             ),

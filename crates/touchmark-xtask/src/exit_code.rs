@@ -16,6 +16,8 @@ pub const MIGRATION: u8 = 12;
 pub const BUSY: u8 = 13;
 /// Not confirmed, or refused because of what it would destroy.
 pub const REFUSED: u8 = 14;
+/// A program carries no migrations, several, or some that can't be read.
+pub const BINARY: u8 = 15;
 /// An applied migration was edited or renamed.
 pub const EDITED: u8 = 20;
 /// An applied migration was edited in comments or white space only.
@@ -32,6 +34,10 @@ pub const UNFINISHED: u8 = 25;
 pub const PENDING: u8 = 26;
 /// Files and `migrations.lock` differ in what is applied nowhere yet, or the lock is broken.
 pub const LOCK: u8 = 28;
+/// The release before can't run on this one's schema until migrations are undone (`db-inspect`).
+pub const UNDO_FIRST: u8 = 30;
+/// There is no way back to the release before (`db-inspect`).
+pub const IRREVERSIBLE: u8 = 31;
 /// Interrupted by Ctrl-C or SIGTERM.
 pub const INTERRUPTED: u8 = 130;
 
@@ -45,6 +51,7 @@ pub(crate) const HELP: &str = "Exit codes:
   12  a migration failed
   13  another run held the migration lock for too long
   14  not confirmed, or refused because of what it would destroy
+  15  a program carries no migrations, several, or some that can't be read
   20  an applied migration was edited or renamed
   21  an applied migration was edited in comments or white space only
   22  an applied migration has no file
@@ -53,4 +60,6 @@ pub(crate) const HELP: &str = "Exit codes:
   25  a migration without a transaction is unfinished
   26  migrations are pending (`db-status --check` only)
   28  files and migrations.lock differ, in what is new, a draft, repeatable or undoes; or it is broken
+  30  db-inspect: undo migrations before the older release is started
+  31  db-inspect: there is no way back to the older release
  130  interrupted";

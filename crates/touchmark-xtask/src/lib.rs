@@ -38,6 +38,7 @@ mod commands;
 mod database;
 mod error;
 pub mod exit_code;
+mod inspect;
 mod interrupt;
 pub mod json;
 mod project;
@@ -67,6 +68,9 @@ fn run(cli: &Cli, screen: &Screen) -> Result<u8, Error> {
     if let Command::Completions(args) = &cli.command {
         return commands::completions::run(args);
     }
+    if let Command::DbInspect(args) = &cli.command {
+        return commands::db_inspect::run(args, &cli.global, screen);
+    }
     let project = Project::find(&cli.global)?;
     match &cli.command {
         Command::DbUp(args) => commands::db_up::run(args, &project, screen),
@@ -80,6 +84,7 @@ fn run(cli: &Cli, screen: &Screen) -> Result<u8, Error> {
         Command::DbResolve(args) => commands::db_resolve::run(args, &project, screen),
         Command::DbPsql(args) => commands::db_psql::run(args, &project, screen),
         Command::DbLogs(args) => commands::db_logs::run(args, &project),
+        Command::DbInspect(args) => commands::db_inspect::run(args, &cli.global, screen),
         Command::Completions(args) => commands::completions::run(args),
     }
 }

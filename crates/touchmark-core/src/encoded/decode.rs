@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::History;
 use super::layout::*;
 use crate::migration::{file_name, label};
-use crate::{Checksum, Directives, Kind, Statement, StatementKind};
+use crate::{Checksum, Directives, Kind, Migration, Script, Statement, StatementKind};
 
 /// Why bytes are not an encoded set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -18,6 +18,14 @@ pub enum DecodeError {
     /// A newer or older release wrote it.
     #[error("the encoded migration set has format {0}, and this release reads format {FORMAT}")]
     Format(u32),
+    /// It ends before its end.
+    #[error("the encoded migration set is cut off: {there} of its {wanted} bytes are there")]
+    Truncated {
+        /// How many bytes it has, as its header says.
+        wanted: u64,
+        /// How many there are.
+        there: usize,
+    },
     /// Something in it contradicts something else; the offset is where that was noticed.
     #[error("the encoded migration set is damaged at byte {0}")]
     Damaged(usize),
@@ -42,22 +50,26 @@ pub struct Encoded<'a> {
 impl<'a> Encoded<'a> {
     /// Checks the header. `bytes` may be longer than the set, as a section of a binary is.
     pub fn open(bytes: &'a [u8]) -> Result<Encoded<'a>, DecodeError> {
-        let header = bytes.get(..INDEX_AT).ok_or(DecodeError::NotASet)?;
-        if header[..MAGIC.len()] != MAGIC {
+        if !bytes.starts_with(&MAGIC) {
             return Err(DecodeError::NotASet);
         }
+        let cut_off = |wanted| DecodeError::Truncated {
+            wanted,
+            there: bytes.len(),
+        };
+        let header = bytes.get(..INDEX_AT).ok_or(cut_off(INDEX_AT as u64))?;
         let format = u32::from_le_bytes(fixed(header, FORMAT_AT)?);
         if format != FORMAT {
             return Err(DecodeError::Format(format));
         }
         let count = u32::from_le_bytes(fixed(header, COUNT_AT)?) as usize;
-        let total = usize::try_from(u64::from_le_bytes(fixed(header, TOTAL_AT)?))
-            .map_err(|_| DecodeError::Damaged(TOTAL_AT))?;
-        let bytes = bytes.get(..total).ok_or(DecodeError::Damaged(TOTAL_AT))?;
+        let total = u64::from_le_bytes(fixed(header, TOTAL_AT)?);
+        let there = usize::try_from(total).ok().and_then(|end| bytes.get(..end));
+        let bytes = there.ok_or(cut_off(total))?;
         let index = count
             .checked_mul(RECORD)
             .and_then(|size| size.checked_add(INDEX_AT));
-        if index.is_none_or(|end| end > total) {
+        if index.is_none_or(|end| end > bytes.len()) {
             return Err(DecodeError::Damaged(COUNT_AT));
         }
         Ok(Encoded { bytes, count })
@@ -184,6 +196,27 @@ impl EncodedMigration<'_> {
     /// The name of its file, without the directory.
     pub fn file_name(&self) -> String {
         file_name(self.kind, self.version, self.digits, self.name)
+    }
+}
+
+impl From<EncodedMigration<'_>> for Migration {
+    fn from(encoded: EncodedMigration) -> Migration {
+        let script = |script: EncodedScript| Script {
+            sql: script.sql.to_owned(),
+            directives: script.directives,
+            statements: script.statements,
+        };
+        Migration {
+            kind: encoded.kind,
+            version: encoded.version,
+            digits: encoded.digits,
+            name: encoded.name.to_owned(),
+            up: script(encoded.up),
+            down: encoded.down.map(script),
+            leaf: encoded.leaf,
+            chain: encoded.chain,
+            refinery: encoded.refinery,
+        }
     }
 }
 

@@ -137,8 +137,14 @@ fn other_bytes_are_refused() {
     let mut newer = bytes.clone();
     newer[16] = 9;
     assert_eq!(Encoded::open(&newer).unwrap_err(), DecodeError::Format(9));
-    let cut = &bytes[..bytes.len() - 1];
-    assert!(matches!(Encoded::open(cut), Err(DecodeError::Damaged(_))));
+    for there in [16, 111, 112, bytes.len() - 1] {
+        let error = Encoded::open(&bytes[..there]).unwrap_err();
+        assert!(matches!(error, DecodeError::Truncated { there: t, .. } if t == there));
+    }
+    assert_eq!(
+        Encoded::open(&bytes[..15]).unwrap_err(),
+        DecodeError::NotASet
+    );
 }
 
 fn read_all(bytes: &[u8]) {
