@@ -37,6 +37,13 @@ pub(crate) enum Error {
     },
     #[error("{message}")]
     Refused { message: String, help: String },
+    /// What is not known to be a cosmetic edit is not accepted as one.
+    #[error("{message}")]
+    Unproven {
+        message: String,
+        help: String,
+        code: u8,
+    },
     #[error("failed to {action} `{}`: {source}", path.display())]
     Io {
         action: &'static str,
@@ -60,6 +67,7 @@ impl Error {
             Error::Engine(Engine::Io { .. } | Engine::DiskFull { .. }) => exit_code::FAILURE,
             Error::Engine(_) | Error::NotRunning { .. } => exit_code::DATABASE,
             Error::Refused { .. } => exit_code::REFUSED,
+            Error::Unproven { code, .. } => *code,
             Error::Server { .. } | Error::Io { .. } | Error::Process { .. } => exit_code::FAILURE,
             Error::Runtime(error) => match error {
                 Runtime::Config(_) | Runtime::Connect { .. } | Runtime::ConnectionLost { .. } => {
@@ -94,7 +102,9 @@ impl Error {
             (_, exit_code::UNFINISHED) => "unfinished",
             (_, exit_code::INTERRUPTED) => "interrupted",
             (_, exit_code::USAGE) => "usage",
-            (Error::Runtime(touchmark::Error::Divergent(_)), _) => "divergent",
+            (Error::Unproven { .. } | Error::Runtime(touchmark::Error::Divergent(_)), _) => {
+                "divergent"
+            }
             _ => "failure",
         }
     }
@@ -110,7 +120,9 @@ impl Error {
             Error::NotRunning { .. } => {
                 Some("start it with `cargo xtask db-up`, or start and migrate it with `cargo xtask db-migrate`".into())
             }
-            Error::Configuration { help, .. } | Error::Refused { help, .. } => Some(help.clone()),
+            Error::Configuration { help, .. }
+            | Error::Refused { help, .. }
+            | Error::Unproven { help, .. } => Some(help.clone()),
             Error::Server { code, .. } => match code.as_deref() {
                 Some("42501") => Some("it takes a role with CREATEDB that owns the database, or a superuser".into()),
                 Some("55006") => Some("close the other connections to it, and try again".into()),

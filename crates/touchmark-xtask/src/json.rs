@@ -245,6 +245,21 @@ pub struct Verified {
     pub warnings: Vec<Warning>,
 }
 
+/// `db-verify --accept-cosmetic`.
+#[derive(Debug, Clone, Serialize)]
+pub struct Accepted {
+    /// Which.
+    pub migration: String,
+    /// False where it was recorded as its file already.
+    pub accepted: bool,
+    /// The number of the new row in the ledger.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub row: Option<i64>,
+    /// Who accepted it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+}
+
 /// One thing that is odd.
 #[derive(Debug, Clone, Serialize)]
 pub struct Warning {
@@ -357,6 +372,17 @@ impl Failure {
                 places: Vec::new(),
                 sqlstate: None,
             },
+        }
+    }
+}
+
+impl Accepted {
+    pub(crate) fn nothing(id: &touchmark::MigrationId) -> Accepted {
+        Accepted {
+            migration: id.to_string(),
+            accepted: false,
+            row: None,
+            by: None,
         }
     }
 }

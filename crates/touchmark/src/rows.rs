@@ -35,7 +35,7 @@ impl MigrationId {
     }
 
     /// Whether somebody means it with `7`, `V7`, `V7__name` or `R__name`.
-    pub(crate) fn is_called(&self, which: &str) -> bool {
+    pub fn is_called(&self, which: &str) -> bool {
         let version = (self.kind != Kind::Repeatable).then(|| self.version.to_string());
         [Some(self.to_string()), Some(self.short()), version]
             .into_iter()

@@ -167,7 +167,12 @@ fn state(standing: Standing) -> &'static str {
 }
 
 fn row(id: &MigrationId, state: &'static str, status: &Status) -> json::Migration {
-    let ledger = ledger_row(id, &status.rows.ledger);
+    let ledger = status
+        .rows
+        .ledger
+        .iter()
+        .filter(|row| row.state != RowState::Accepted);
+    let ledger = last_row(id, ledger);
     let refinery = status.rows.refinery.iter();
     let refinery = refinery
         .filter(|_| id.kind != Kind::Repeatable)
@@ -184,7 +189,14 @@ fn row(id: &MigrationId, state: &'static str, status: &Status) -> json::Migratio
 
 /// The last row of a migration that was not given up.
 pub(crate) fn ledger_row<'r>(id: &MigrationId, ledger: &'r [LedgerRow]) -> Option<&'r LedgerRow> {
-    ledger.iter().rev().find(|row| {
+    last_row(id, ledger.iter())
+}
+
+fn last_row<'r>(
+    id: &MigrationId,
+    ledger: impl DoubleEndedIterator<Item = &'r LedgerRow>,
+) -> Option<&'r LedgerRow> {
+    ledger.rev().find(|row| {
         let is_same = match id.kind {
             Kind::Repeatable => row.id.kind == Kind::Repeatable && row.id.name == id.name,
             _ => row.id.kind != Kind::Repeatable && row.id.version == id.version,

@@ -3,6 +3,7 @@
 //! Each link of the chain from the files to refinery's history has a module of its own, which
 //! gives what differs there.
 
+mod accept;
 mod database;
 mod diff;
 pub(crate) mod difference;
@@ -18,13 +19,15 @@ use difference::{Difference, code_of_all};
 /// Prove that the files are what was applied
 ///
 /// Compares the files with their lock and with what the database recorded. Names the first
-/// difference, and shows what changed against the SQL that was applied. Reads only. The exit code
-/// says what kind of difference it is.
+/// difference, and shows what changed against the SQL that was applied. Reads only, unless a
+/// cosmetic edit is to be accepted. The exit code says what kind of difference it is.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   cargo xtask db-verify
   cargo xtask db-verify --offline       only the files and migrations.lock, without a database
-  cargo xtask db-verify --all           show every difference, not only the first")]
+  cargo xtask db-verify --all           show every difference, not only the first
+  cargo xtask db-verify --accept-cosmetic 7
+                                        the edited comments of V7 are what is recorded now")]
 pub(crate) struct Args {
     /// Show every difference, not only the first
     #[arg(long)]
@@ -32,12 +35,20 @@ pub(crate) struct Args {
     /// Compare the files with migrations.lock only, without a database
     #[arg(long)]
     offline: bool,
+    /// Record that the file of this migration was edited in comments and white space only: its
+    /// text takes the place of the one that was applied, with your name from git. It is compared
+    /// first, and refused where more was changed
+    #[arg(long, value_name = "VERSION", conflicts_with_all = ["all", "offline"])]
+    accept_cosmetic: Option<String>,
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
 }
 
 pub(crate) fn run(args: &Args, project: &Project, screen: &Screen) -> Result<u8, Error> {
+    if let Some(which) = &args.accept_cosmetic {
+        return accept::run(which, project, screen);
+    }
     let locked = lock::hold(project)?;
     if args.offline {
         return offline(args, locked, screen);

@@ -113,12 +113,18 @@ pub(crate) fn is_cosmetic(file: &Migration, text: &str) -> bool {
     name.is_some_and(|name| touchmark_core::is_cosmetic(&name, text, &file.up.sql))
 }
 
-fn against_file(what: &str, text: &str, file: &Migration, files: &Files) -> Option<String> {
+/// How a text that is recorded differs from the file's; none where it does not.
+pub(crate) fn against_file(
+    what: &str,
+    text: &str,
+    file: &Migration,
+    files: &Files,
+) -> Option<String> {
     let path = format!("{}/{}", files.set.directory, file_name(file));
     Some(diff(what, &path, text, &file.up.sql)).filter(|diff| !diff.is_empty())
 }
 
-fn file_name(file: &Migration) -> String {
+pub(crate) fn file_name(file: &Migration) -> String {
     match file.kind {
         Kind::Repeatable => format!("{file}.sql"),
         kind => format!(
