@@ -110,7 +110,7 @@ fn b08_no_policy_accepts_a_contradiction() {
             &[A, ("V3__c.sql", "SELECT 1;")],
         ] {
             let error = run(&db.url, files, "app 1", policy).unwrap_err();
-            assert!(matches!(error, Error::Divergent(_)), "{error:?}");
+            assert!(matches!(error, Error::Divergent { .. }), "{error:?}");
         }
     }
 }

@@ -183,7 +183,14 @@ fn the_build_computes_and_the_runtime_compares() {
 /// Decisions are functions over lists; what talks to a server or a disk is elsewhere.
 #[test]
 fn decisions_are_pure() {
-    for file in ["plan.rs", "compare.rs", "chain.rs", "ahead.rs", "audit.rs"] {
+    for file in [
+        "plan.rs",
+        "compare.rs",
+        "chain.rs",
+        "ahead.rs",
+        "audit.rs",
+        "stale.rs",
+    ] {
         let text = std::fs::read_to_string(root().join("crates/touchmark/src").join(file)).unwrap();
         for io in [
             "std::fs",

@@ -17,5 +17,6 @@ mod no_transaction;
 mod round_trips;
 mod session_state;
 mod splitting;
+mod stale;
 mod start;
 mod topology;

@@ -75,7 +75,7 @@ impl Error {
                 }
                 Runtime::Failed(_) => exit_code::MIGRATION,
                 Runtime::Locked { .. } => exit_code::BUSY,
-                Runtime::Divergent(findings) => {
+                Runtime::Divergent { findings, .. } => {
                     findings.first().map_or(exit_code::FAILURE, code_of)
                 }
                 Runtime::Unresolved { .. } | Runtime::UnfinishedEdited { .. } => {
@@ -102,7 +102,7 @@ impl Error {
             (_, exit_code::UNFINISHED) => "unfinished",
             (_, exit_code::INTERRUPTED) => "interrupted",
             (_, exit_code::USAGE) => "usage",
-            (Error::Unproven { .. } | Error::Runtime(touchmark::Error::Divergent(_)), _) => {
+            (Error::Unproven { .. } | Error::Runtime(touchmark::Error::Divergent { .. }), _) => {
                 "divergent"
             }
             _ => "failure",

@@ -36,6 +36,8 @@ pub enum Finding {
         id: MigrationId,
         /// The checksum of what was applied, where the ledger knows it.
         applied: Option<Checksum>,
+        /// Which build applied it, and when.
+        origin: Origin,
     },
     /// It was renamed after it was applied.
     Renamed {
@@ -43,6 +45,8 @@ pub enum Finding {
         id: MigrationId,
         /// The name under which it was applied.
         applied: String,
+        /// Which build applied it, and when.
+        origin: Origin,
     },
     /// It is applied, and the set does not have it.
     Missing {
@@ -57,6 +61,8 @@ pub enum Finding {
         id: MigrationId,
         /// The newest one that is applied.
         newest: MigrationId,
+        /// Which build applied that, and when.
+        origin: Origin,
     },
     /// It is not finished.
     Unfinished {
@@ -92,6 +98,17 @@ impl Finding {
             | Finding::Unfinished { id, .. }
             | Finding::HistoryRowMissing { id }
             | Finding::HistoryRowChanged { id, .. } => id,
+        }
+    }
+
+    /// Which build applied what it contradicts, and when.
+    pub fn origin(&self) -> Option<&Origin> {
+        match self {
+            Finding::Edited { origin, .. }
+            | Finding::Renamed { origin, .. }
+            | Finding::Missing { origin, .. }
+            | Finding::OutOfOrder { origin, .. } => Some(origin),
+            _ => None,
         }
     }
 }
@@ -138,6 +155,7 @@ pub fn compare(set: &[EncodedMigration], rows: &Rows) -> Comparison {
                     findings.push(Finding::OutOfOrder {
                         id,
                         newest: newest.clone(),
+                        origin: origin(newest, &lookup),
                     });
                     Standing::OutOfOrder
                 }
@@ -182,13 +200,23 @@ fn recorded(
     }
     if row.id.name != migration.name {
         let applied = row.id.name.clone();
-        findings.push(Finding::Renamed { id, applied });
+        let origin = Origin::of(row);
+        findings.push(Finding::Renamed {
+            id,
+            applied,
+            origin,
+        });
         return Standing::Divergent;
     }
     let is_superseded = lookup.is_superseded(migration);
     if row.leaf != migration.leaf && !is_superseded {
         let applied = Some(row.leaf);
-        findings.push(Finding::Edited { id, applied });
+        let origin = Origin::of(row);
+        findings.push(Finding::Edited {
+            id,
+            applied,
+            origin,
+        });
         return Standing::Divergent;
     }
     match lookup.refinery.get(&migration.version) {
@@ -226,12 +254,19 @@ fn from_refinery(
     };
     let id = MigrationId::of(migration);
     if history.name != migration.name {
-        let applied = history.name.clone();
-        findings.push(Finding::Renamed { id, applied });
+        findings.push(Finding::Renamed {
+            id,
+            applied: history.name.clone(),
+            origin: history.origin(),
+        });
         return Standing::Divergent;
     }
     if !accepts(migration, &history.checksum) {
-        findings.push(Finding::Edited { id, applied: None });
+        findings.push(Finding::Edited {
+            id,
+            applied: None,
+            origin: history.origin(),
+        });
         return Standing::Divergent;
     }
     Standing::Adoptable
@@ -256,7 +291,7 @@ fn unknown(set: &[EncodedMigration], lookup: &Lookup) -> Vec<Unknown> {
         .map(|row| Unknown::of(lookup.application(row)));
     let refinery = only_in_refinery(lookup).map(|row| Unknown {
         id: row.id(),
-        origin: Origin::new(None, &row.applied_on),
+        origin: row.origin(),
         compatible: false,
         finished: true,
     });
@@ -286,6 +321,16 @@ fn begun(lookup: &Lookup) -> Option<MigrationId> {
     versions(lookup)
         .chain(begun.filter(|id| id.kind != Kind::Repeatable))
         .max_by_key(|id| id.version)
+}
+
+/// Which build applied a version that is recorded.
+fn origin(id: &MigrationId, lookup: &Lookup) -> Origin {
+    let ledger = lookup.ledger.get(&id.key()).copied();
+    let ledger = ledger.map(|row| Origin::of(lookup.application(row)));
+    let refinery = || lookup.refinery.get(&id.version).map(|row| row.origin());
+    ledger
+        .or_else(refinery)
+        .unwrap_or_else(|| Origin::new(None, ""))
 }
 
 /// Every version that is recorded as applied, by the ledger or by refinery.

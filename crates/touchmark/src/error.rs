@@ -10,6 +10,7 @@ use crate::compare::Finding;
 use crate::event::Activity;
 use crate::failure::Failure;
 use crate::rows::MigrationId;
+use crate::stale;
 
 /// What can go wrong in a run. `Display` is one line that says what and why; [`Error::help`] is
 /// what to do; [`Error::report`] is both with the place in the file, for a terminal or a log.
@@ -43,8 +44,16 @@ pub enum Error {
         holder: Option<Box<Activity>>,
     },
     /// What was applied is not what the set has.
-    #[error("the applied migrations and this set contradict each other: {}", first(.0))]
-    Divergent(Vec<Finding>),
+    #[error(
+        "the applied migrations and this set contradict each other: {}",
+        first(findings, build)
+    )]
+    Divergent {
+        /// What contradicts, in the order of the chain.
+        findings: Vec<Finding>,
+        /// The build that carries the set, or an empty string.
+        build: String,
+    },
     /// A newer release has migrated the database on, and this one may not start on it.
     #[error("the database is ahead of this binary by {}, {}", ahead::ids(unknown), why.reason())]
     Ahead {
@@ -225,7 +234,7 @@ impl Error {
             Error::Locked { .. } => {
                 "wait for the other run, or look at what it does in pg_stat_activity; a longer wait is a setting".into()
             }
-            Error::Divergent(findings) => findings_help(findings),
+            Error::Divergent { findings, build } => divergent_help(findings, build)?,
             Error::Ahead { unknown, why } => why.help(unknown),
             Error::TargetUnknown { nearest, .. } => match nearest {
                 Some(nearest) => format!("the nearest one is {nearest}"),
@@ -302,9 +311,9 @@ impl fmt::Display for Report<'_> {
         if let Error::Failed(failure) = self.0 {
             failure.write_place(f)?;
         }
-        if let Error::Divergent(findings) = self.0 {
+        if let Error::Divergent { findings, build } = self.0 {
             for finding in findings.iter().skip(1) {
-                write!(f, "\n       {}", finding)?;
+                write!(f, "\n       {}", told(finding, build))?;
             }
         }
         if let Error::Ahead { unknown, .. } = self.0 {
@@ -327,23 +336,41 @@ fn are(count: usize) -> String {
     }
 }
 
-fn first(findings: &[Finding]) -> String {
-    findings
-        .first()
-        .map_or_else(String::new, ToString::to_string)
+fn first(findings: &[Finding], build: &str) -> String {
+    let first = findings.first();
+    first.map_or_else(String::new, |first| told(first, build))
+}
+
+/// An edit is not called one where the binary may be the older of the two.
+fn told(finding: &Finding, build: &str) -> String {
+    match finding {
+        Finding::Edited { id, .. } if stale::rebuild(finding, build).is_some() => {
+            format!("{id} is not what was applied")
+        }
+        finding => finding.to_string(),
+    }
+}
+
+fn divergent_help(findings: &[Finding], build: &str) -> Option<String> {
+    let first = findings.first()?;
+    let help = finding_help(first);
+    Some(match stale::rebuild(first, build) {
+        Some(rebuild) => format!("{rebuild}; if not, {help}"),
+        None => help,
+    })
 }
 
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Finding::Edited { id, .. } => write!(f, "{id} was edited after it was applied"),
-            Finding::Renamed { id, applied } => {
+            Finding::Renamed { id, applied, .. } => {
                 write!(f, "{id} was applied under the name {applied}")
             }
             Finding::Missing { id, .. } => {
                 write!(f, "{id} is applied, and this set does not have it")
             }
-            Finding::OutOfOrder { id, newest } => {
+            Finding::OutOfOrder { id, newest, .. } => {
                 write!(f, "{id} is not applied, and the newer {newest} is")
             }
             Finding::Unfinished { id, done } => {
@@ -361,22 +388,22 @@ impl fmt::Display for Finding {
     }
 }
 
-fn findings_help(findings: &[Finding]) -> String {
-    match findings.first() {
-        Some(Finding::Edited { .. }) => {
+fn finding_help(finding: &Finding) -> String {
+    match finding {
+        Finding::Edited { .. } => {
             "`cargo xtask db-verify` shows what changed; put the file back, and write the change as a new migration".into()
         }
-        Some(Finding::Renamed { id, applied }) => {
+        Finding::Renamed { id, applied, .. } => {
             format!("rename the file back to {}__{applied}.sql", id.short())
         }
-        Some(Finding::Missing { .. }) => {
+        Finding::Missing { .. } => {
             "run a release that has it, or bring its file back; a database of another branch can be made anew with `cargo xtask db-reset`".into()
         }
-        Some(Finding::OutOfOrder { id, newest }) => format!(
+        Finding::OutOfOrder { id, newest, .. } => format!(
             "give it a version above {}, or rename it to `U{}__{}.sql`, which may be applied late",
             newest.version, id.version, id.name
         ),
-        Some(Finding::HistoryRowMissing { .. } | Finding::HistoryRowChanged { .. }) => {
+        Finding::HistoryRowMissing { .. } | Finding::HistoryRowChanged { .. } => {
             "somebody has changed the history by hand: `cargo xtask db-verify` shows both rows".into()
         }
         _ => "`cargo xtask db-verify` shows more".into(),

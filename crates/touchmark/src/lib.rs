@@ -40,6 +40,7 @@ mod run;
 mod session;
 mod set;
 mod sql;
+mod stale;
 mod tls;
 mod transaction;
 

@@ -170,7 +170,8 @@ impl<'a> Migrator<'a> {
         let status = self.status(database)?;
         let migrations = self.set.open()?.migrations()?;
         let Options { target, ahead, .. } = self.options;
-        plan(&migrations, &status.rows, target, ahead).map_err(run::refuse)
+        plan(&migrations, &status.rows, target, ahead)
+            .map_err(|refusal| run::refuse(refusal, &self.set.build()))
     }
 
     /// What the database records, held against the set. Creates nothing and takes no lock.

@@ -196,6 +196,13 @@ impl Origin {
         self.build().filter(|build| !is_command(build))
     }
 
+    /// When it was applied, without the fraction of the second.
+    pub(crate) fn second(&self) -> String {
+        let is_fraction = |c: char| c == '.' || c.is_ascii_digit();
+        let (second, rest) = self.at.split_at(self.at.find('.').unwrap_or(self.at.len()));
+        format!("{second}{}", rest.trim_start_matches(is_fraction))
+    }
+
     /// Who applied it, for a message.
     pub(crate) fn by(&self) -> String {
         match self.build.as_deref() {
@@ -217,10 +224,7 @@ pub(crate) fn is_command(build: &str) -> bool {
 impl fmt::Display for Origin {
     /// `app 0.2.0 (a1b2c3d4e5f6) at 2026-11-21 05:13:32+00`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let is_fraction = |c: char| c == '.' || c.is_ascii_digit();
-        let (second, rest) = self.at.split_at(self.at.find('.').unwrap_or(self.at.len()));
-        let zone = rest.trim_start_matches(is_fraction);
-        write!(f, "{} at {second}{zone}", self.by())
+        write!(f, "{} at {}", self.by(), self.second())
     }
 }
 
@@ -248,6 +252,10 @@ pub struct RefineryRow {
 }
 
 impl RefineryRow {
+    pub(crate) fn origin(&self) -> Origin {
+        Origin::new(None, &self.applied_on)
+    }
+
     pub(crate) fn id(&self) -> MigrationId {
         MigrationId {
             kind: Kind::Versioned,

@@ -245,12 +245,16 @@ fn plan_for(context: &Context, rows: &Rows, report: &Report) -> Result<Plan, Err
         Target::Plus(count) => Target::Plus(count.saturating_sub(report.applied.len())),
         target => target,
     };
-    plan(context.set, rows, target, context.options.ahead).map_err(refuse)
+    plan(context.set, rows, target, context.options.ahead)
+        .map_err(|refusal| refuse(refusal, context.build))
 }
 
-pub(crate) fn refuse(refusal: Refusal) -> Error {
+pub(crate) fn refuse(refusal: Refusal, build: &str) -> Error {
     match refusal {
-        Refusal::Findings(findings) => Error::Divergent(findings),
+        Refusal::Findings(findings) => Error::Divergent {
+            findings,
+            build: build.into(),
+        },
         Refusal::TargetUnknown { version, nearest } => Error::TargetUnknown { version, nearest },
         Refusal::TargetBehind { version, newest } => Error::TargetBehind { version, newest },
         Refusal::Ahead { unknown, why } => Error::Ahead { unknown, why },

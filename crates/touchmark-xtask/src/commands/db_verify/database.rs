@@ -142,7 +142,7 @@ fn help(found: &Finding) -> String {
         Finding::Edited { .. } => {
             "put the file back as it was applied, and write the change as a new migration: `cargo xtask db-new`".into()
         }
-        Finding::Renamed { id, applied } => {
+        Finding::Renamed { id, applied, .. } => {
             format!("rename the file back to {}__{applied}.sql", id.short())
         }
         Finding::Missing { .. } => {
