@@ -1,0 +1,116 @@
+//! Programs that are not what they say.
+
+use proptest::prelude::*;
+use touchmark_core::checksum::{chain, leaf};
+use touchmark_core::encoded::{DecodeError, Encoded};
+use touchmark_core::{Checksum, Kind};
+
+use super::*;
+use crate::inspect::program::carried;
+use crate::inspect::{Damage, section::sets};
+
+#[track_caller]
+fn check(section: &[u8], expected: Damage) {
+    assert_eq!(sets(section).unwrap_err(), expected);
+    assert_eq!(carried(&elf(section)).unwrap_err(), expected);
+}
+
+/// Makes the digest good again, as a forger does.
+fn sealed(mut set: Vec<u8>) -> Vec<u8> {
+    let digest = blake3::derive_key("touchmark v1 set", &set[64..]);
+    set[32..64].copy_from_slice(&digest);
+    set.extend(stamp("app").encode());
+    set
+}
+
+fn position(bytes: &[u8], of: &[u8]) -> usize {
+    bytes
+        .windows(of.len())
+        .position(|window| window == of)
+        .unwrap()
+}
+
+#[test]
+fn truncated() {
+    let good = section("app", &FILES);
+    let end = set(&FILES).len();
+    for there in 1..good.len() {
+        let damage = sets(&good[..there]).unwrap_err();
+        let Damage::Decode(cause) = damage else {
+            panic!("{there}: {damage:?}")
+        };
+        let is_expected = match there {
+            0..16 => cause == DecodeError::NotASet,
+            _ if there < end => matches!(cause, DecodeError::Truncated { .. }),
+            _ if there < end + 16 => cause == DecodeError::NoStamp,
+            _ => cause == DecodeError::StampDamaged,
+        };
+        assert!(is_expected, "{there}: {cause:?}");
+    }
+}
+
+#[test]
+fn forged() {
+    let good = set(&FILES);
+    let text = position(&good, b"TABLE b");
+    let mut edited = good.clone();
+    edited[text + 6] = b'c';
+    let mut unsealed = edited.clone();
+    unsealed.extend(stamp("app").encode());
+    check(&unsealed, Damage::Digest);
+    check(&sealed(edited.clone()), Damage::Leaf("V2__b".into()));
+
+    // With a new leaf, the chain does not follow; with a new chain, the head.
+    let second = 112 + 80;
+    let new = leaf(Kind::Versioned, 2, "b", "CREATE TABLE c (id int);\n");
+    edited[second + 16..second + 48].copy_from_slice(&new.0);
+    check(&sealed(edited.clone()), Damage::Chain("V2__b".into()));
+    let first = Encoded::open(&good).unwrap().get(0).unwrap().chain;
+    edited[second + 48..second + 80].copy_from_slice(&chain(first, new).0);
+    check(&sealed(edited), Damage::Head);
+
+    let mut headless = good;
+    headless[64..96].copy_from_slice(&Checksum::EMPTY.0);
+    check(&sealed(headless), Damage::Head);
+}
+
+#[test]
+fn something_else_behind_it() {
+    let mut section = section("app", &FILES);
+    section.extend(b"\0\0more");
+    check(&section, Damage::Decode(DecodeError::NotASet));
+    let mut newer = set(&FILES);
+    newer[16] = 2;
+    check(&newer, Damage::Decode(DecodeError::Format(2)));
+}
+
+#[test]
+fn cut_off_programs() {
+    let program = elf(&section("app", &FILES));
+    for there in (4..program.len()).step_by(37) {
+        assert!(carried(&program[..there]).is_err(), "{there}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1000))]
+
+    #[test]
+    fn no_bytes_make_the_reader_panic(
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8),
+        cut in any::<prop::sample::Index>(),
+        noise in prop::collection::vec(any::<u8>(), 0..600),
+    ) {
+        let good = section("app", &[]);
+        for program in [good.clone(), elf(&good), [b"\x7fELF\x02\x01\x01".to_vec(), noise].concat()] {
+            let mut bytes = program;
+            for (at, value) in &changes {
+                let at = at.index(bytes.len());
+                bytes[at] = *value;
+            }
+            let _ = (sets(&bytes), carried(&bytes));
+            let there = &bytes[..cut.index(bytes.len())];
+            let _ = (sets(there), carried(there));
+        }
+    }
+}
