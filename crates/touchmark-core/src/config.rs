@@ -35,11 +35,13 @@ pub struct Config {
     pub engine: Option<String>,
     /// `database`: the name of the developer's database.
     pub database: Option<String>,
+    /// `upstream`: the branch that everybody builds on; what is merged into it is frozen.
+    pub upstream: Option<String>,
 }
 
 impl Config {
     /// Every key.
-    pub const KEYS: [&str; 7] = [
+    pub const KEYS: [&str; 8] = [
         "directory",
         "history-schema",
         "history-table",
@@ -47,6 +49,7 @@ impl Config {
         "compose-service",
         "engine",
         "database",
+        "upstream",
     ];
 
     /// The same, with what it leaves out taken from another one: a package's configuration goes
@@ -60,6 +63,7 @@ impl Config {
             compose_service: self.compose_service.or(other.compose_service),
             engine: self.engine.or(other.engine),
             database: self.database.or(other.database),
+            upstream: self.upstream.or(other.upstream),
         }
     }
 
@@ -81,6 +85,7 @@ impl Config {
             "compose-service" => Some(&mut self.compose_service),
             "engine" => Some(&mut self.engine),
             "database" => Some(&mut self.database),
+            "upstream" => Some(&mut self.upstream),
             _ => None,
         }
     }

@@ -26,6 +26,8 @@ pub(crate) enum Error {
     #[error(transparent)]
     Engine(#[from] touchmark_engine::Error),
     #[error(transparent)]
+    Git(#[from] crate::git::Error),
+    #[error(transparent)]
     Runtime(#[from] touchmark::Error),
     #[error("the database does not run: {detail}")]
     NotRunning { detail: String },
@@ -68,7 +70,9 @@ impl Error {
             Error::Engine(_) | Error::NotRunning { .. } => exit_code::DATABASE,
             Error::Refused { .. } => exit_code::REFUSED,
             Error::Unproven { code, .. } => *code,
-            Error::Server { .. } | Error::Io { .. } | Error::Process { .. } => exit_code::FAILURE,
+            Error::Git(_) | Error::Server { .. } | Error::Io { .. } | Error::Process { .. } => {
+                exit_code::FAILURE
+            }
             Error::Runtime(error) => match error {
                 Runtime::Config(_) | Runtime::Connect { .. } | Runtime::ConnectionLost { .. } => {
                     exit_code::DATABASE
@@ -113,6 +117,7 @@ impl Error {
         match self {
             Error::Engine(error) => error.help(),
             Error::Binary(error) => error.help().map(str::to_owned),
+            Error::Git(error) => error.help().map(str::to_owned),
             Error::Runtime(error) if wants_tls(error) => Some(
                 "these commands connect without TLS: use a tunnel or a connection that needs none".into(),
             ),

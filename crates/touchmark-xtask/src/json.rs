@@ -348,6 +348,35 @@ pub struct AddedMigration {
     pub undo: &'static str,
 }
 
+/// `db-verify --staged` and `db-verify --ci`.
+#[derive(Debug, Clone, Serialize)]
+pub struct Staged {
+    /// The branch that this one builds on: `origin/main`.
+    pub upstream: Option<String>,
+    /// The commit in it that the index was compared with; none before the first commit.
+    pub base: Option<String>,
+    /// How many migrations differ from it.
+    pub changed: usize,
+    /// What stops the commit.
+    pub findings: Vec<StagedFinding>,
+    /// What should be looked at, but stops nothing.
+    pub warnings: Vec<Place>,
+    /// Whether `--fix` has staged another lock.
+    pub fixed: bool,
+}
+
+/// One thing that stops a commit.
+#[derive(Debug, Clone, Serialize)]
+pub struct StagedFinding {
+    /// As [`Finding::kind`]; also `files`, when a text is wrong.
+    pub kind: &'static str,
+    /// Which migration.
+    pub migration: String,
+    /// Where, what and what to do; the file is relative to the top of the repository.
+    #[serde(flatten)]
+    pub place: Place,
+}
+
 /// `db-resolve`.
 #[derive(Debug, Clone, Serialize)]
 pub struct Resolved {

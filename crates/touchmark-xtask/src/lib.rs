@@ -23,6 +23,7 @@
 //! | `--history-schema` | `TOUCHMARK_HISTORY_SCHEMA` | `history-schema` | `public` |
 //! | `--history-table` | `TOUCHMARK_HISTORY_TABLE` | `history-table` | `refinery_schema_history` |
 //! | `--compose-file` | `TOUCHMARK_COMPOSE_FILE` | `compose-file` | `compose.yaml` |
+//! | `--base` | `TOUCHMARK_UPSTREAM` | `upstream` | `origin/HEAD`, `origin/main`, … |
 //! | `--compose-service` | `TOUCHMARK_COMPOSE_SERVICE` | `compose-service` | `postgres` |
 //!
 //! # For scripts
@@ -38,6 +39,8 @@ mod commands;
 mod database;
 mod error;
 pub mod exit_code;
+mod frozen;
+mod git;
 mod inspect;
 mod interrupt;
 pub mod json;

@@ -98,6 +98,16 @@ impl Project {
         settings::settings(self)
     }
 
+    /// The URL of the database, where one is written down.
+    pub(crate) fn database_url(&self) -> Option<String> {
+        settings::database_url(self)
+    }
+
+    /// The branch that everybody builds on, where the configuration names it.
+    pub(crate) fn upstream(&self) -> Option<&str> {
+        self.config.upstream.as_deref()
+    }
+
     /// Reads and checks the migrations, as the build script does.
     pub(crate) fn read(&self, screen: &Screen) -> Result<Files, Error> {
         let options = ResolveOptions::new(self.label.as_str());
@@ -154,6 +164,7 @@ fn from_environment(mut config: Config) -> Config {
     config.compose_service = value("compose-service");
     config.engine = value("engine");
     config.database = value("database");
+    config.upstream = value("upstream");
     config
 }
 

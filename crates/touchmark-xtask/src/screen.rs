@@ -7,6 +7,7 @@ use std::time::Duration;
 use anstream::ColorChoice;
 use anstyle::{AnsiColor, Style};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use touchmark_core::Diagnostic;
 
 use crate::cli::Cli;
 use crate::error::Error;
@@ -90,6 +91,12 @@ impl Screen {
         let style = AnsiColor::Red.on_default().bold();
         self.line
             .suspend(|| anstream::eprintln!("{style}error{style:#}: {text}"));
+    }
+
+    /// Something that is wrong in a file.
+    pub(crate) fn report(&self, diagnostic: &Diagnostic) {
+        let text = diagnostic.render(coloured());
+        self.line.suspend(|| anstream::eprint!("{text}"));
     }
 
     /// What to do about it.

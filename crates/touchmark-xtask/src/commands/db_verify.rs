@@ -8,6 +8,7 @@ mod database;
 mod diff;
 pub(crate) mod difference;
 pub(crate) mod lock;
+pub(crate) mod staged;
 
 use crate::error::Error;
 use crate::project::Project;
@@ -27,7 +28,9 @@ use difference::{Difference, code_of_all};
   cargo xtask db-verify --offline       only the files and migrations.lock, without a database
   cargo xtask db-verify --all           show every difference, not only the first
   cargo xtask db-verify --accept-cosmetic 7
-                                        the edited comments of V7 are what is recorded now")]
+                                        the edited comments of V7 are what is recorded now
+  cargo xtask db-verify --staged        what is staged changes nothing that is merged or deployed
+  cargo xtask db-verify --ci            the same for what is checked out, and all files and their lock")]
 pub(crate) struct Args {
     /// Show every difference, not only the first
     #[arg(long)]
@@ -40,6 +43,27 @@ pub(crate) struct Args {
     /// first, and refused where more was changed
     #[arg(long, value_name = "VERSION", conflicts_with_all = ["all", "offline"])]
     accept_cosmetic: Option<String>,
+    /// Compare what is staged with what is merged or deployed, without a database
+    #[arg(long, conflicts_with_all = ["all", "offline"])]
+    staged: bool,
+    /// Write migrations.lock as the staged files are, and stage it
+    #[arg(long, requires = "staged", conflicts_with = "ci")]
+    fix: bool,
+    /// As --staged for a clean checkout, with all files and their lock; fails where it can't tell
+    #[arg(long, conflicts_with_all = ["all", "offline", "staged"])]
+    ci: bool,
+    /// The branch or commit that this one builds on, with --staged or --ci
+    #[arg(long, value_name = "REV")]
+    base: Option<String>,
+    /// Write down in environments.lock how far this database is: all of that is frozen
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["offline", "staged", "ci"])]
+    record: Option<String>,
+    /// Exit with 75 when this program is older than its sources
+    #[arg(long, hide = true, requires = "staged")]
+    if_fresh: bool,
+    /// Cargo has started this program for a hook
+    #[arg(long, hide = true, requires = "staged", conflicts_with = "if_fresh")]
+    from_hook: bool,
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
@@ -48,6 +72,9 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args, project: &Project, screen: &Screen) -> Result<u8, Error> {
     if let Some(which) = &args.accept_cosmetic {
         return accept::run(which, project, screen);
+    }
+    if args.staged || args.ci {
+        return staged::run(args, project, screen);
     }
     let locked = lock::hold(project)?;
     if args.offline {

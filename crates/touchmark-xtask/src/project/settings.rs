@@ -69,6 +69,18 @@ pub(super) fn settings(project: &Project) -> Result<Settings, Error> {
     })
 }
 
+/// The URL of the database, where one is written down.
+pub(super) fn database_url(project: &Project) -> Option<String> {
+    let variable = |name: &str| env::var(name).ok().filter(|value| !value.is_empty());
+    let env_file = EnvFile::load(&project.root).ok()?;
+    let from_file = |name: &str| env_file.get(name).filter(|url| !url.is_empty());
+    (project.global.database_url.clone())
+        .or_else(|| variable("MIGRATION_DATABASE_URL"))
+        .or_else(|| variable(DATABASE_URL))
+        .or_else(|| from_file("MIGRATION_DATABASE_URL"))
+        .or_else(|| from_file(DATABASE_URL))
+}
+
 /// The names that compose itself looks for, in its order.
 fn default_compose_file(root: &Path) -> PathBuf {
     let names = [

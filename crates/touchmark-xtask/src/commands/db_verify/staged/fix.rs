@@ -1,0 +1,99 @@
+//! `--fix`: the lock as the staged files are, in the index and, where nobody was working on it,
+//! in the working tree.
+
+use std::fs;
+
+use touchmark_core::lock::{self, Entry, FILE, Lock};
+use touchmark_core::{FileName, file_name};
+
+use super::is_lost;
+use super::look::Looked;
+use crate::error::Error;
+use crate::git::{Git, Objects};
+use crate::project::Project;
+
+/// Gives whether the index was changed.
+pub(crate) fn fix(looked: &Looked, project: &Project) -> Result<bool, Error> {
+    let path = looked.path(FILE);
+    if is_lost() {
+        return Err(Error::Refused {
+            message: format!(
+                "`git commit FILE` takes only what it names, so {path} can't be added to it"
+            ),
+            help: format!("`cargo xtask db-lock`, and commit it too: `git commit FILE {path}`"),
+        });
+    }
+    let git = &looked.git;
+    let mut objects = Objects::open(git)?;
+    let before = objects.text(&format!(":{path}"))?;
+    let text = Lock::new(entries(looked, &mut objects, before.as_deref())?).to_string();
+    if before.as_deref() == Some(&text) {
+        return Ok(false);
+    }
+    git.stage(&path, &text)?;
+    let file = project.directory.join(FILE);
+    let present = fs::read_to_string(&file)
+        .ok()
+        .map(|text| text.replace("\r\n", "\n"));
+    // Somebody who works on the file keeps what was written.
+    if present == before.map(|text| text.replace("\r\n", "\n")) {
+        fs::write(&file, &text).map_err(|source| Error::io("write", &file, source))?;
+    }
+    Ok(true)
+}
+
+/// A line for every staged migration. One that is as its line says is not looked into.
+fn entries(
+    looked: &Looked,
+    objects: &mut Objects,
+    before: Option<&str>,
+) -> Result<Vec<Entry>, Error> {
+    let path = looked.path(FILE);
+    let before = before
+        .and_then(|text| Lock::parse(text, &path).ok())
+        .unwrap_or_default();
+    let staged = staged_files(&looked.git, &looked.prefix)?;
+    let mut out = Vec::new();
+    for (name, file) in staged.iter().filter(|(name, _)| !name.is_down) {
+        let path = looked.path(file);
+        let mut bytes = |path: &str| {
+            let object = objects.get(&format!(":{path}"))?;
+            Ok::<_, Error>(object.map(|object| object.bytes))
+        };
+        let up = bytes(&path)?.unwrap_or_default();
+        let down = bytes(&path.replace(".sql", ".down.sql"))?;
+        let wrong = |problem: touchmark_core::Diagnostic| Error::Files(problem.into());
+        let entry = match before.find(name.kind, name.version, &name.name) {
+            Some(line)
+                if down.is_none()
+                    && line.down.is_none()
+                    && line.name == name.name
+                    && line.kind == name.kind =>
+            {
+                let leaf = lock::leaf(name, up.clone(), &path).map_err(wrong)?;
+                match leaf == line.leaf {
+                    true => Entry {
+                        draft: false,
+                        ..line.clone()
+                    },
+                    false => lock::entry(name, up, down, &path).map_err(wrong)?,
+                }
+            }
+            _ => lock::entry(name, up, down, &path).map_err(wrong)?,
+        };
+        out.push(entry);
+    }
+    Ok(out)
+}
+
+/// The migrations in the index, with the names of their files.
+pub(crate) fn staged_files(git: &Git, prefix: &str) -> Result<Vec<(FileName, String)>, Error> {
+    let directory = if prefix.is_empty() { "." } else { prefix };
+    let stdout = git.run(&["--literal-pathspecs", "ls-files", "-z", "--", directory])?;
+    let text = String::from_utf8_lossy(&stdout);
+    let files = text.split('\0').filter_map(|path| {
+        let file = path.strip_prefix(prefix)?;
+        Some((file_name(file)?, file.to_owned()))
+    });
+    Ok(files.collect())
+}

@@ -1,0 +1,1 @@
+//! What is applied in an environment that others use, and not merged.
