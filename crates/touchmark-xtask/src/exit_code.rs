@@ -18,13 +18,13 @@ pub const BUSY: u8 = 13;
 pub const REFUSED: u8 = 14;
 /// A program carries no migrations, several, or some that can't be read.
 pub const BINARY: u8 = 15;
-/// An applied migration was edited or renamed.
+/// An applied migration, or one that is merged, was edited or renamed.
 pub const EDITED: u8 = 20;
-/// An applied migration was edited in comments or white space only.
+/// An applied migration, or one that is merged, was edited in comments or white space only.
 pub const COSMETIC: u8 = 21;
-/// An applied migration has no file.
+/// An applied migration, or one that is merged, has no file.
 pub const MISSING: u8 = 22;
-/// A migration is not applied, and a newer one is.
+/// A migration is not applied, or not merged, and a newer one is.
 pub const OUT_OF_ORDER: u8 = 23;
 /// The history was changed by hand.
 pub const HISTORY: u8 = 24;

@@ -377,6 +377,21 @@ pub struct StagedFinding {
     pub place: Place,
 }
 
+/// `db-verify --record`.
+#[derive(Debug, Clone, Serialize)]
+pub struct Recorded {
+    /// The database.
+    pub database: Database,
+    /// The name of the environment.
+    pub environment: String,
+    /// What was written, relative to the workspace.
+    pub file: String,
+    /// The newest version that is applied there: `V7`.
+    pub head: Option<String>,
+    /// Whether anything had to be written.
+    pub written: bool,
+}
+
 /// `db-resolve`.
 #[derive(Debug, Clone, Serialize)]
 pub struct Resolved {

@@ -15,7 +15,7 @@ use crate::screen::{Screen, coloured};
 use crate::{exit_code, json};
 
 mod name;
-mod version;
+pub(crate) mod version;
 
 /// Write the next migration
 ///

@@ -8,6 +8,7 @@ mod database;
 mod diff;
 pub(crate) mod difference;
 pub(crate) mod lock;
+mod record;
 pub(crate) mod staged;
 
 use crate::error::Error;
@@ -21,7 +22,7 @@ use difference::{Difference, code_of_all};
 ///
 /// Compares the files with their lock and with what the database recorded. Names the first
 /// difference, and shows what changed against the SQL that was applied. Reads only, unless a
-/// cosmetic edit is to be accepted. The exit code says what kind of difference it is.
+/// cosmetic edit is to be accepted, an environment to be recorded or the lock to be fixed. The exit code says what kind of difference it is.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   cargo xtask db-verify
@@ -30,7 +31,9 @@ use difference::{Difference, code_of_all};
   cargo xtask db-verify --accept-cosmetic 7
                                         the edited comments of V7 are what is recorded now
   cargo xtask db-verify --staged        what is staged changes nothing that is merged or deployed
-  cargo xtask db-verify --ci            the same for what is checked out, and all files and their lock")]
+  cargo xtask db-verify --ci            the same for what is checked out, and all files and their lock
+  cargo xtask db-verify --record staging
+                                        what this database has applied may not be changed any more")]
 pub(crate) struct Args {
     /// Show every difference, not only the first
     #[arg(long)]
@@ -76,6 +79,9 @@ pub(crate) fn run(args: &Args, project: &Project, screen: &Screen) -> Result<u8,
     if args.staged || args.ci {
         return staged::run(args, project, screen);
     }
+    if let Some(name) = &args.record {
+        record::check(name)?;
+    }
     let locked = lock::hold(project)?;
     if args.offline {
         return offline(args, locked, screen);
@@ -91,6 +97,9 @@ pub(crate) fn run(args: &Args, project: &Project, screen: &Screen) -> Result<u8,
     let mut differences = locked.differences;
     differences.append(&mut held.differences);
     let code = code_of_all(differences.iter().map(|d| d.code)).unwrap_or(exit_code::OK);
+    if let (Some(name), exit_code::OK) = (&args.record, code) {
+        return record::run(name, &held, &database, project, screen);
+    }
     if screen.is_json() {
         json::print(&json::Verified {
             database: Some(json::Database::of(&database)),

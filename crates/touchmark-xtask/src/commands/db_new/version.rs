@@ -38,7 +38,8 @@ pub(super) fn now() -> i64 {
     timestamp(i64::try_from(since.as_secs()).unwrap_or_default())
 }
 
-fn timestamp(seconds: i64) -> i64 {
+/// The same for a moment in seconds since 1970.
+pub(crate) fn timestamp(seconds: i64) -> i64 {
     let (days, time) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
     // Howard Hinnant's `civil_from_days`: years begin in March, so that the leap day is the last.
     let shifted = days + 719_468;

@@ -6,6 +6,7 @@ use std::collections::HashSet;
 
 use touchmark::{Finding, Kind, MigrationId, Migrator, Standing};
 use touchmark_core::Migration;
+use touchmark_core::lock::Entry;
 use touchmark_engine::Database;
 
 use super::diff::diff;
@@ -29,6 +30,8 @@ pub(crate) struct Held {
     /// How many of these refinery's history alone knows.
     pub adoptable: usize,
     pub pending: usize,
+    /// The versioned and out-of-order ones that are applied.
+    pub applied: Vec<Entry>,
 }
 
 pub(crate) fn hold(files: &Files, database: &Database) -> Result<Held, Error> {
@@ -53,7 +56,17 @@ pub(crate) fn hold(files: &Files, database: &Database) -> Result<Held, Error> {
             .filter(|standing| wanted.contains(standing))
             .count()
     };
+    let is_applied = |standing| matches!(standing, Standing::Applied | Standing::Adoptable);
+    let applied = files
+        .set
+        .migrations
+        .iter()
+        .zip(&comparison.standing)
+        .filter(|(file, standing)| file.kind != Kind::Repeatable && is_applied(**standing))
+        .map(|(file, _)| Entry::of(file))
+        .collect();
     Ok(Held {
+        applied,
         verified: count(&[Standing::Applied, Standing::Adoptable]),
         adoptable: count(&[Standing::Adoptable]),
         pending: count(&[Standing::Pending, Standing::Outdated]),

@@ -114,7 +114,10 @@ fn migrations_that_are_a_submodule() {
     for arguments in [&["add", "."][..], &["commit", "-qm", "one"]] {
         assert_eq!(run(git(&inner, arguments)).code, 0);
     }
-    run(git(&inner, &["update-ref", "refs/heads/main", "HEAD"]));
+    run(git(
+        &inner,
+        &["update-ref", "refs/remotes/origin/main", "HEAD"],
+    ));
     outer.write("V1__one.sql", "SELECT 1;\n");
     run(git(&inner, &["add", "."]));
     assert_eq!(outer.run(&["db-verify", "--staged"]).code, 20);
