@@ -61,8 +61,17 @@ fn an_accepted_edit_is_what_is_recorded() {
     assert_eq!(applied(&db.url, &encoded(&[EDITED, B, c])), ["V3__c"]);
     accept(&db.url, &[AGAIN, B, c], EDITED).unwrap();
     costs(&db.url, "accepted_again", &encoded(&[AGAIN, B, c]), 1);
+    // What the release before does not know was applied by a release, whoever accepts its text.
+    let c = ("V3__c.sql", "CREATE TABLE c\n();");
+    let set = encoded(&[AGAIN, B, c]);
+    let applied = checksum::leaf(Kind::Versioned, 3, "c", "CREATE TABLE c ();");
+    Migrator::new(&Set::from_bytes(&set))
+        .accept_cosmetic(&db.url, "V3", applied, BY)
+        .unwrap();
     for older in [&old, &new] {
-        assert_eq!(migrate(&db.url, older).unwrap().ahead.len(), 1);
+        let ahead = migrate(&db.url, older).unwrap().ahead;
+        assert_eq!(ahead.len(), 1);
+        assert_eq!(ahead[0].origin.build(), None);
     }
     assert!(
         Migrator::new(&Set::from_bytes(&old))

@@ -1,5 +1,8 @@
 //! What can go wrong, and what to do about it.
 
+mod finding;
+mod help;
+
 use std::fmt;
 use std::time::Duration;
 
@@ -10,7 +13,9 @@ use crate::compare::Finding;
 use crate::event::Activity;
 use crate::failure::Failure;
 use crate::rows::MigrationId;
-use crate::stale;
+
+use finding::{first, told};
+use help::help;
 
 /// What can go wrong in a run. `Display` is one line that says what and why; [`Error::help`] is
 /// what to do; [`Error::report`] is both with the place in the file, for a terminal or a log.
@@ -114,7 +119,7 @@ pub enum Error {
         version: i64,
     },
     /// A row of the records is not one that this release writes.
-    #[error("row {row} of {table} has a `{column}` that this release does not know")]
+    #[error("row {row} of {table} has a `{column}` that this release can't read")]
     Unreadable {
         /// `the ledger` or `refinery's history`.
         table: &'static str,
@@ -225,68 +230,7 @@ pub enum Error {
 impl Error {
     /// What to do about it, where there is something to say.
     pub fn help(&self) -> Option<String> {
-        Some(match self {
-            Error::Config(_) => {
-                "write it as postgresql://user:password@host:port/database, with special characters percent-encoded".into()
-            }
-            Error::Connect { code, cause, .. } => connect_help(code.as_deref(), cause)?,
-            Error::Set(_) => "build the binary again, with touchmark and touchmark-build of one release".into(),
-            Error::Locked { .. } => {
-                "wait for the other run, or look at what it does in pg_stat_activity; a longer wait is a setting".into()
-            }
-            Error::Divergent { findings, build } => divergent_help(findings, build)?,
-            Error::Ahead { unknown, why } => why.help(unknown),
-            Error::TargetUnknown { nearest, .. } => match nearest {
-                Some(nearest) => format!("the nearest one is {nearest}"),
-                None => "the set is empty".into(),
-            },
-            Error::TargetBehind { .. } => "migrating only goes forward; give a later version".into(),
-            Error::Failed(failure) => failure.help(),
-            Error::Privilege { grant, .. } => format!("have the owner run: {grant}"),
-            Error::Standby { .. } => "migrate the primary; a standby follows by itself".into(),
-            Error::HistoryElsewhere { found, .. } => format!(
-                "set `history-schema = \"{found}\"` under [workspace.metadata.touchmark], or name another table"
-            ),
-            Error::HistoryNarrow { table, .. } => {
-                format!("run: ALTER TABLE {table} ALTER COLUMN version TYPE bigint")
-            }
-            Error::Unreadable { .. } => {
-                "use the release of touchmark that wrote it; if somebody has changed it by hand, restore the row from a backup".into()
-            }
-            Error::LedgerOld { alter, .. } => format!(
-                "make the database anew with `cargo xtask db-reset`; or, to keep its data, have the owner run: {alter}"
-            ),
-            Error::Unresolved { id, .. } => format!(
-                "look whether it was carried out, then say so: `cargo xtask db-resolve {} --done`, or `--retry`, or `--abandon`",
-                id.short()
-            ),
-            Error::UnfinishedEdited { .. } => {
-                "put the statement back as it was, and mend what it did in a migration of its own".into()
-            }
-            Error::NotUnfinished { unfinished, .. } => match unfinished.first() {
-                Some(id) => format!("name it as {}", id.short()),
-                None => "`cargo xtask db-status` shows what the database records".into(),
-            },
-            Error::NotInDoubt { .. } => {
-                "`cargo xtask db-migrate` goes on with it; only `--abandon` can be said of it".into()
-            }
-            Error::NotAccepted { .. } => "`cargo xtask db-verify` shows what the database records".into(),
-            Error::UnfinishedTransaction { id } => format!(
-                "put the line back, or give the migration up with `cargo xtask db-resolve {} --abandon`",
-                id.short()
-            ),
-            Error::Pooled { .. } => {
-                "give the migrations a direct connection: set MIGRATION_DATABASE_URL to the server itself".into()
-            }
-            Error::LockLost { .. } => {
-                "a migration must not give up locks that it did not take; if it does not, look for a proxy between here and the server".into()
-            }
-            Error::Cancelled { .. } => "what was applied before is recorded; run it again to go on".into(),
-            Error::ConnectionLost { .. } => {
-                "what was applied is recorded; run it again when the server is back".into()
-            }
-            Error::Server { .. } | Error::Start(_) => return None,
-        })
+        help(self)
     }
 
     /// The error with its place in the file and the help, over several lines.
@@ -334,96 +278,6 @@ fn are(count: usize) -> String {
         1 => "1 migration is".into(),
         _ => format!("{count} migrations are"),
     }
-}
-
-fn first(findings: &[Finding], build: &str) -> String {
-    let first = findings.first();
-    first.map_or_else(String::new, |first| told(first, build))
-}
-
-/// An edit is not called one where the binary may be the older of the two.
-fn told(finding: &Finding, build: &str) -> String {
-    match finding {
-        Finding::Edited { id, .. } if stale::rebuild(finding, build).is_some() => {
-            format!("{id} is not what was applied")
-        }
-        finding => finding.to_string(),
-    }
-}
-
-fn divergent_help(findings: &[Finding], build: &str) -> Option<String> {
-    let first = findings.first()?;
-    let help = finding_help(first);
-    Some(match stale::rebuild(first, build) {
-        Some(rebuild) => format!("{rebuild}; if not, {help}"),
-        None => help,
-    })
-}
-
-impl fmt::Display for Finding {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Finding::Edited { id, .. } => write!(f, "{id} was edited after it was applied"),
-            Finding::Renamed { id, applied, .. } => {
-                write!(f, "{id} was applied under the name {applied}")
-            }
-            Finding::Missing { id, .. } => {
-                write!(f, "{id} is applied, and this set does not have it")
-            }
-            Finding::OutOfOrder { id, newest, .. } => {
-                write!(f, "{id} is not applied, and the newer {newest} is")
-            }
-            Finding::Unfinished { id, done } => {
-                write!(f, "{id} is unfinished after statement {done}")
-            }
-            Finding::HistoryRowMissing { id } => write!(
-                f,
-                "{id} is in the ledger, and its row in refinery's history is gone"
-            ),
-            Finding::HistoryRowChanged { id, .. } => write!(
-                f,
-                "the row of {id} in refinery's history contradicts the ledger"
-            ),
-        }
-    }
-}
-
-fn finding_help(finding: &Finding) -> String {
-    match finding {
-        Finding::Edited { .. } => {
-            "`cargo xtask db-verify` shows what changed; put the file back, and write the change as a new migration".into()
-        }
-        Finding::Renamed { id, applied, .. } => {
-            format!("rename the file back to {}__{applied}.sql", id.short())
-        }
-        Finding::Missing { .. } => {
-            "run a release that has it, or bring its file back; a database of another branch can be made anew with `cargo xtask db-reset`".into()
-        }
-        Finding::OutOfOrder { id, newest, .. } => format!(
-            "give it a version above {}, or rename it to `U{}__{}.sql`, which may be applied late",
-            newest.version, id.version, id.name
-        ),
-        Finding::HistoryRowMissing { .. } | Finding::HistoryRowChanged { .. } => {
-            "somebody has changed the history by hand: `cargo xtask db-verify` shows both rows".into()
-        }
-        _ => "`cargo xtask db-verify` shows more".into(),
-    }
-}
-
-fn connect_help(code: Option<&str>, cause: &str) -> Option<String> {
-    Some(match code {
-        Some("28P01" | "28000") => {
-            "check user and password in the connection string, and the server's pg_hba.conf".into()
-        }
-        Some("3D000") => "create the database, or name another one in the connection string".into(),
-        Some("53300") => "the server has no connection left: raise max_connections, or start fewer at once".into(),
-        Some("57P03") => "the server is still starting, or shutting down: try again".into(),
-        Some(_) => return None,
-        None if cause.contains("TLS") || cause.contains("tls") => {
-            "the server or the connection string asks for TLS: give the migrator a TLS connector with `Migrator::tls`".into()
-        }
-        None => "check that the server runs, and that host and port are right".into(),
-    })
 }
 
 fn others(unfinished: &[MigrationId]) -> String {

@@ -1,25 +1,24 @@
 //! The migrator: a set, a few settings, and the runs.
 
+mod detached;
+mod records;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_postgres::Socket;
 use tokio_postgres::tls::{MakeTlsConnect, TlsConnect};
-use touchmark_core::Checksum;
 use touchmark_core::encoded::{Encoded, History};
 
-use crate::accept::{self, Accepted};
 use crate::ahead::Ahead;
-use crate::audit::{self, Audit};
 use crate::cancel::Canceller;
 use crate::compare::{Comparison, compare};
 use crate::config::ToConfig;
 use crate::event::{Event, Events};
-use crate::history::{self, Tables};
+use crate::history::Tables;
 use crate::plan::{Plan, Target, plan};
 use crate::report::Report;
-use crate::resolve::{self, Resolution, Resolved};
-use crate::rows::{AppliedScript, LedgerRow, Rows};
+use crate::rows::Rows;
 use crate::run::{self, Options, Start};
 use crate::session::Session;
 use crate::tls::Connector;
@@ -217,103 +216,6 @@ impl<'a> Migrator<'a> {
         })
     }
 
-    /// As [`status`](Migrator::status), and whether what the database records follows from itself:
-    /// every checksum from its SQL, every chain value from the rows before it, and refinery's
-    /// history from the ledger. Each row is given to `each`, with the SQL that it says was
-    /// applied. Reads the ledger in pages, in one snapshot; creates nothing and takes no lock.
-    ///
-    /// What nothing commits to can't be told: role, application, build and times of a row, and
-    /// the time in refinery's history; whether a row was applied or adopted; that the last rows
-    /// were deleted from the ledger, which looks as if refinery had applied them; `down_sql` and
-    /// `compatible`, which the caller can hold against the SQL and the files.
-    ///
-    /// # Errors
-    /// When there is no connection, or the history can't be read.
-    pub fn audit(
-        &self,
-        database: impl ToConfig,
-        mut each: impl FnMut(&LedgerRow, &AppliedScript) + Send,
-    ) -> Result<Audit, Error> {
-        self.look(database, |session, tables, encoded, start| {
-            audit::audit(session, tables, encoded, &start, &mut each)
-        })
-    }
-
-    /// What a row of the ledger applied; `None` where there is no such row.
-    ///
-    /// # Errors
-    /// When there is no connection, or the ledger can't be read.
-    pub fn applied_script(
-        &self,
-        database: impl ToConfig,
-        row: i64,
-    ) -> Result<Option<AppliedScript>, Error> {
-        let config = self.config(database)?;
-        self.aside(|events| {
-            let tables = self.tables()?;
-            let mut session = run::connect(&self.options, &config, events)?;
-            let results = session
-                .query(&history::script_sql(&tables, row))
-                .map_err(|e| history::explain(e, &session, &tables, "read the history"))?;
-            let found = results.first().and_then(|rows| rows.first());
-            Ok(found.map(|found| AppliedScript {
-                up: found.get(0).unwrap_or_default().into(),
-                down: found.get(1).map(Into::into),
-            }))
-        })
-    }
-
-    /// Settles an interrupted migration without a transaction, of which nothing but somebody's
-    /// look at the database can tell how far it came. `which` is its version, or its name as
-    /// messages show it. Takes the migration lock; the next run goes on from there.
-    ///
-    /// # Errors
-    /// [`Error::NotUnfinished`] and [`Error::NotInDoubt`], and those of any run.
-    pub fn resolve(
-        &self,
-        database: impl ToConfig,
-        which: &str,
-        resolution: Resolution,
-    ) -> Result<Resolved, Error> {
-        let config = self.config(database)?;
-        self.aside(|events| {
-            let tables = self.tables()?;
-            let mut session = run::connect(&self.options, &config, events)?;
-            let waiting = (events, self.options.wait);
-            resolve::resolve(&mut session, self.set, &tables, waiting, which, resolution)
-        })
-    }
-
-    /// Records that this set's text of a migration takes the place of the one that was applied,
-    /// because the two differ in comments or white space only. `which` is its version, or its
-    /// name as messages show it; `applied` is the checksum of the text that was applied, and `by`
-    /// says who accepts it.
-    ///
-    /// There is no lexer in here: that the edit is a cosmetic one is for the caller to prove, from
-    /// [`applied_script`](Migrator::applied_script) and the set's own text.
-    ///
-    /// Takes the migration lock and reads again; the ledger gets a row and refinery's checksum is
-    /// replaced in one transaction. A binary that carries the text before goes on starting.
-    ///
-    /// # Errors
-    /// [`Error::NotAccepted`], and those of any run.
-    pub fn accept_cosmetic(
-        &self,
-        database: impl ToConfig,
-        which: &str,
-        applied: Checksum,
-        by: &str,
-    ) -> Result<Accepted, Error> {
-        let config = self.config(database)?;
-        let request = accept::Request { which, applied, by };
-        self.aside(|events| {
-            let tables = self.tables()?;
-            let mut session = run::connect(&self.options, &config, events)?;
-            let waiting = (events, self.options.wait);
-            accept::accept(&mut session, self.set, &tables, waiting, &request)
-        })
-    }
-
     /// Connects, and makes the one round trip of a start.
     fn look<T: Send>(
         &self,
@@ -369,74 +271,5 @@ impl<'a> Migrator<'a> {
                 Err(panic) => std::panic::resume_unwind(panic),
             }
         })
-    }
-}
-
-impl Migrator<'static> {
-    /// Migrates, without blocking the async runtime that it is called in. Dropping the future
-    /// cancels the run as [`Canceller::cancel`] does.
-    ///
-    /// # Errors
-    /// As [`run`](Migrator::run).
-    pub async fn run_async(&self, database: impl ToConfig) -> Result<Report, Error> {
-        let config = self.config(database)?;
-        self.detached(move |migrator| migrator.run(&config)).await
-    }
-
-    /// As [`is_current`](Migrator::is_current), without blocking the async runtime.
-    ///
-    /// # Errors
-    /// As [`is_current`](Migrator::is_current).
-    pub async fn is_current_async(&self, database: impl ToConfig) -> Result<bool, Error> {
-        let config = self.config(database)?;
-        self.detached(move |migrator| migrator.is_current(&config))
-            .await
-    }
-
-    /// As [`is_ready`](Migrator::is_ready), without blocking the async runtime.
-    ///
-    /// # Errors
-    /// As [`is_ready`](Migrator::is_ready).
-    pub async fn is_ready_async(&self, database: impl ToConfig) -> Result<bool, Error> {
-        let config = self.config(database)?;
-        self.detached(move |migrator| migrator.is_ready(&config))
-            .await
-    }
-
-    /// As [`status`](Migrator::status), without blocking the async runtime.
-    ///
-    /// # Errors
-    /// As [`status`](Migrator::status).
-    pub async fn status_async(&self, database: impl ToConfig) -> Result<Status, Error> {
-        let config = self.config(database)?;
-        self.detached(move |migrator| migrator.status(&config))
-            .await
-    }
-
-    async fn detached<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(Migrator<'static>) -> Result<T, Error> + Send + 'static,
-    ) -> Result<T, Error> {
-        let mut migrator = self.clone();
-        migrator.options.canceller = self.options.canceller.child();
-        // The run ends with the future, and the next one of this migrator is its own.
-        let _guard = CancelOnDrop(migrator.options.canceller.clone());
-        let (sender, receiver) = tokio::sync::oneshot::channel();
-        std::thread::Builder::new()
-            .name("touchmark".into())
-            .spawn(move || sender.send(work(migrator)).is_ok())
-            .map_err(Error::Start)?;
-        // The sender is dropped unsent only when the thread has panicked.
-        receiver
-            .await
-            .unwrap_or_else(|_| Err(Error::Start(std::io::Error::other("the run panicked"))))
-    }
-}
-
-struct CancelOnDrop(Canceller);
-
-impl Drop for CancelOnDrop {
-    fn drop(&mut self) {
-        self.0.cancel();
     }
 }

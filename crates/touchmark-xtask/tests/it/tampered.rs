@@ -287,7 +287,7 @@ fn b56_screens() {
         "UPDATE LEDGER SET state = 'blessed' WHERE version = 2",
     );
     screen!(project.run(&["db-verify"]), @"
-    error: row 2 of the ledger has a `state` that this release does not know
+    error: row 2 of the ledger has a `state` that this release can't read
     help: use the release of touchmark that wrote it; if somebody has changed it by hand, restore the row from a backup
     ---
     exit 24

@@ -111,13 +111,15 @@ fn place(id: &MigrationId) -> (i64, Option<&str>) {
     (id.version, is_repeatable.then_some(id.name.as_str()))
 }
 
+fn place_of(file: &Migration) -> (i64, Option<&str>) {
+    let is_repeatable = file.kind == Kind::Repeatable;
+    (file.version, is_repeatable.then_some(file.name.as_str()))
+}
+
 /// The file of a migration, which may have been renamed.
-pub(crate) fn file_of<'f>(id: &MigrationId, files: &'f Files) -> Option<&'f Migration> {
+fn file_of<'f>(id: &MigrationId, files: &'f Files) -> Option<&'f Migration> {
     let migrations = &mut files.set.migrations.iter();
-    migrations.find(|m| {
-        let is_repeatable = m.kind == Kind::Repeatable;
-        place(id) == (m.version, is_repeatable.then_some(m.name.as_str()))
-    })
+    migrations.find(|file| place_of(file) == place(id))
 }
 
 /// Whether a text differs from the file's in comments and white space only.

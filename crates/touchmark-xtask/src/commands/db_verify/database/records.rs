@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use touchmark::{AppliedScript, Kind, LedgerRow, Migrator, RowState, Status};
 use touchmark_core::Checksum;
 
-use super::{BY_HAND, against_file, file_of};
+use super::{BY_HAND, against_file, file_of, place, place_of};
 use crate::commands::db_verify::difference::Difference;
 use crate::error::Error;
 use crate::exit_code;
@@ -38,15 +38,24 @@ pub(crate) fn records(
     let mut scripts = HashMap::new();
     let mut downs = BTreeMap::new();
     let mut promises = Vec::new();
+    let by_place = files.set.migrations.iter().map(|m| (place_of(m), m));
+    let by_place: HashMap<_, _> = by_place.collect();
     let audit = migrator.audit(database_url, |row, script| {
         promises.extend(promise(row, script));
-        if let Some(file) = file_of(&row.id, files) {
-            if file.leaf != row.leaf || is_changed(row, script) {
-                scripts.insert(row.row, script.clone());
-            }
+        let Some(file) = by_place.get(&place(&row.id)) else {
+            return;
+        };
+        // A repeatable file is there to be edited.
+        let is_edited = file.leaf != row.leaf && file.kind != Kind::Repeatable;
+        if is_edited || leaf(row, &script.up) != row.leaf {
+            scripts.insert(row.row, script.clone());
+        }
+        if matches!(
+            row.state,
+            RowState::Applied | RowState::Adopted | RowState::Accepted
+        ) {
             let down = file.down.as_ref().map(|down| down.sql.as_str());
-            let is_odd = down != script.down.as_deref() && row.state != RowState::Removed;
-            downs.insert(row.id.clone(), is_odd);
+            downs.insert(row.id.clone(), down != script.down.as_deref());
         }
     })?;
     let faults = audit.faults.iter().map(|fault| Fault {
@@ -75,10 +84,6 @@ pub(crate) fn records(
         status: audit.status,
         scripts,
     })
-}
-
-fn is_changed(row: &LedgerRow, script: &AppliedScript) -> bool {
-    leaf(row, &script.up) != row.leaf
 }
 
 fn leaf(row: &LedgerRow, sql: &str) -> Checksum {

@@ -1,0 +1,110 @@
+//! What is done with the records by hand: looking into them, and settling what is open.
+
+use touchmark_core::Checksum;
+
+use super::Migrator;
+use crate::accept::{self, Accepted};
+use crate::audit::{self, Audit};
+use crate::config::ToConfig;
+use crate::resolve::{self, Resolution, Resolved};
+use crate::rows::{AppliedScript, LedgerRow};
+use crate::{Error, history, run};
+
+impl Migrator<'_> {
+    /// As [`status`](Migrator::status), and whether what the database records follows from itself:
+    /// every checksum from its SQL, every chain value from the rows before it, and refinery's
+    /// history from the ledger. Each row is given to `each`, with the SQL that it says was
+    /// applied. Reads the ledger in pages, in one snapshot; creates nothing and takes no lock.
+    ///
+    /// What nothing commits to can't be told: role, application, build and times of a row, and
+    /// the time in refinery's history; whether a row was applied or adopted; that the last rows
+    /// were deleted from the ledger, which looks as if refinery had applied them; `down_sql` and
+    /// `compatible`, which the caller can hold against the SQL and the files.
+    ///
+    /// # Errors
+    /// When there is no connection, or the history can't be read.
+    pub fn audit(
+        &self,
+        database: impl ToConfig,
+        mut each: impl FnMut(&LedgerRow, &AppliedScript) + Send,
+    ) -> Result<Audit, Error> {
+        self.look(database, |session, tables, encoded, start| {
+            audit::audit(session, tables, encoded, &start, &mut each)
+        })
+    }
+
+    /// What a row of the ledger applied; `None` where there is no such row.
+    ///
+    /// # Errors
+    /// When there is no connection, or the ledger can't be read.
+    pub fn applied_script(
+        &self,
+        database: impl ToConfig,
+        row: i64,
+    ) -> Result<Option<AppliedScript>, Error> {
+        let config = self.config(database)?;
+        self.aside(|events| {
+            let tables = self.tables()?;
+            let mut session = run::connect(&self.options, &config, events)?;
+            let results = session
+                .query(&history::script_sql(&tables, row))
+                .map_err(|e| history::explain(e, &session, &tables, "read the history"))?;
+            let found = results.first().and_then(|rows| rows.first());
+            Ok(found.map(|found| AppliedScript {
+                up: found.get(0).unwrap_or_default().into(),
+                down: found.get(1).map(Into::into),
+            }))
+        })
+    }
+
+    /// Settles an interrupted migration without a transaction, of which nothing but somebody's
+    /// look at the database can tell how far it came. `which` is its version, or its name as
+    /// messages show it. Takes the migration lock; the next run goes on from there.
+    ///
+    /// # Errors
+    /// [`Error::NotUnfinished`] and [`Error::NotInDoubt`], and those of any run.
+    pub fn resolve(
+        &self,
+        database: impl ToConfig,
+        which: &str,
+        resolution: Resolution,
+    ) -> Result<Resolved, Error> {
+        let config = self.config(database)?;
+        self.aside(|events| {
+            let tables = self.tables()?;
+            let mut session = run::connect(&self.options, &config, events)?;
+            let waiting = (events, self.options.wait);
+            resolve::resolve(&mut session, self.set, &tables, waiting, which, resolution)
+        })
+    }
+
+    /// Records that this set's text of a migration takes the place of the one that was applied,
+    /// because the two differ in comments or white space only. `which` is its version, or its
+    /// name as messages show it; `applied` is the checksum of the text that was applied, and `by`
+    /// says who accepts it.
+    ///
+    /// There is no lexer in here: that the edit is a cosmetic one is for the caller to prove, from
+    /// [`applied_script`](Migrator::applied_script) and the set's own text.
+    ///
+    /// Takes the migration lock and reads again; the ledger gets a row and refinery's checksum is
+    /// replaced in one transaction. A binary that carries the text before goes on starting.
+    ///
+    /// # Errors
+    /// [`Error::NotAccepted`], and those of any run.
+    pub fn accept_cosmetic(
+        &self,
+        database: impl ToConfig,
+        which: &str,
+        applied: Checksum,
+        by: &str,
+    ) -> Result<Accepted, Error> {
+        let config = self.config(database)?;
+        let request = accept::Request { which, applied, by };
+        self.aside(|events| {
+            let tables = self.tables()?;
+            let mut session = run::connect(&self.options, &config, events)?;
+            let waiting = (events, self.options.wait);
+            accept::accept(&mut session, self.set, &tables, waiting, &request)
+        })
+    }
+}
