@@ -6,7 +6,7 @@
 mod contradiction;
 mod pages;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use touchmark_core::encoded::EncodedMigration;
 use touchmark_core::{Checksum, Kind, checksum};
@@ -39,6 +39,8 @@ pub(crate) struct Auditor<'a> {
     faults: Vec<Fault>,
     /// What refinery's history says of the last row of each version.
     history: BTreeMap<i64, Option<Fault>>,
+    /// Of which the ledger has a row.
+    versions: HashSet<i64>,
     trust: Trust,
 }
 
@@ -59,6 +61,7 @@ impl<'a> Auditor<'a> {
             chain: Chain::empty(),
             faults: Vec::new(),
             history: BTreeMap::new(),
+            versions: HashSet::new(),
             trust: Trust::Follows,
         }
     }
@@ -80,6 +83,9 @@ impl<'a> Auditor<'a> {
         if row.chain.is_some() || is_finished(&row.state) {
             self.follow(row, &id.key(), leaf);
         }
+        if let Key::Version(version) = id.key() {
+            self.versions.insert(version);
+        }
         if let (Key::Version(version), true) = (id.key(), is_finished(&row.state)) {
             let found = is_intact.then(|| self.in_refinery(row, up_sql)).flatten();
             let found = found.map(|what| Fault::of(row, what));
@@ -89,12 +95,27 @@ impl<'a> Auditor<'a> {
 
     /// What contradicts, in the order in which it is found.
     pub(crate) fn finish(mut self) -> Vec<Fault> {
-        if let Trust::Doubtful(fault) = self.trust {
+        if let Trust::Doubtful(fault) = std::mem::replace(&mut self.trust, Trust::Broken) {
             self.faults.push(fault);
+        }
+        let gone = self.gone();
+        for fault in &mut self.faults {
+            if let Contradiction::Before(found) = &mut fault.what {
+                found.clone_from(&gone);
+            }
         }
         self.faults.sort_by_key(|fault| fault.row);
         self.faults.extend(self.history.into_values().flatten());
         self.faults
+    }
+
+    /// What refinery's history has and the ledger has not.
+    fn gone(&self) -> Vec<MigrationId> {
+        let refinery = self.refinery.values();
+        let gone = refinery.filter(|row| !self.versions.contains(&row.version));
+        let mut gone: Vec<_> = gone.map(|row| row.id()).collect();
+        gone.sort();
+        gone
     }
 
     /// A row whose SQL is not what its leaf says. The chain tells which of the two was changed;
@@ -150,7 +171,7 @@ impl<'a> Auditor<'a> {
         self.trust = match std::mem::replace(&mut self.trust, Trust::Follows) {
             Trust::Broken => Trust::Broken,
             Trust::Follows if follows => Trust::Follows,
-            Trust::Follows => Trust::Doubtful(Fault::of(row, Contradiction::Before)),
+            Trust::Follows => Trust::Doubtful(Fault::of(row, Contradiction::Before(Vec::new()))),
             Trust::Doubtful(fault) if follows => {
                 let what = Contradiction::Chain;
                 self.faults.push(Fault { what, ..fault });

@@ -64,6 +64,10 @@ fn unnoticed(sql: &str) {
 
 const FOLLOWS: &str = "its `chain` does not follow from the rows before it: a row was changed, added or deleted at or before it";
 
+fn only_in_history(id: &str) -> String {
+    format!("; of {id} there is a row in refinery's history only")
+}
+
 #[test]
 fn b56_columns_of_the_ledger() {
     for (column, value) in [
@@ -136,11 +140,23 @@ fn b56_columns_of_the_ledger() {
 fn b56_rows_of_the_ledger() {
     ledger(
         "DELETE FROM LEDGER WHERE version = 1",
-        &format!("2 of the ledger, V2__names: {FOLLOWS}"),
+        &format!(
+            "2 of the ledger, V2__names: {FOLLOWS}{}",
+            only_in_history("V1__users")
+        ),
+    );
+    ledger(
+        "DELETE FROM LEDGER WHERE version IN (1, 2)",
+        &format!(
+            "3 of the ledger, V3__index: {FOLLOWS}; of V1__users and 1 more there are rows in refinery's history only"
+        ),
     );
     ledger(
         "DELETE FROM LEDGER WHERE version = 3",
-        &format!("4 of the ledger, R__names: {FOLLOWS}"),
+        &format!(
+            "4 of the ledger, R__names: {FOLLOWS}{}",
+            only_in_history("V3__index")
+        ),
     );
     let columns = "kind, version, name, leaf, chain, state, up_sql, down_sql, compatible, build";
     ledger(

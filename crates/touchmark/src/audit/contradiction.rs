@@ -26,8 +26,9 @@ pub enum Contradiction {
     Leaf,
     /// `chain` alone: the rows before and after it agree with each other.
     Chain,
-    /// `chain` does not follow from the rows before.
-    Before,
+    /// `chain` does not follow from the rows before; with what refinery's history has and the
+    /// ledger has not, where that may explain it.
+    Before(Vec<MigrationId>),
     /// This `state` can't be, and why.
     State(&'static str, &'static str),
     /// refinery's history has no row of it.
@@ -87,10 +88,21 @@ impl fmt::Display for Contradiction {
             Contradiction::Chain => f.write_str(
                 "its `chain` was changed: the rows before it and after it agree with each other",
             ),
-            Contradiction::Before => f.write_str(
-                "its `chain` does not follow from the rows before it: a row was changed, added or \
-                 deleted at or before it",
-            ),
+            Contradiction::Before(gone) => {
+                f.write_str(
+                    "its `chain` does not follow from the rows before it: a row was changed, \
+                     added or deleted at or before it",
+                )?;
+                match &gone[..] {
+                    [] => Ok(()),
+                    [one] => write!(f, "; of {one} there is a row in refinery's history only"),
+                    [one, rest @ ..] => write!(
+                        f,
+                        "; of {one} and {} more there are rows in refinery's history only",
+                        rest.len()
+                    ),
+                }
+            }
             Contradiction::State(state, why) => {
                 write!(f, "its `state` can't be `{state}`: {why}")
             }
