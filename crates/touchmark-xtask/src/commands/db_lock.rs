@@ -1,5 +1,7 @@
 //! `db-lock`: what every migration is, written down beside the files.
 
+mod renumber;
+
 use std::fs;
 use std::io::{self, Write};
 use std::path::Path;

@@ -10,7 +10,7 @@ use crate::error::Error;
 const COUNTED: i64 = 10_000_000;
 
 /// The next version as it is written in the file name: greater than every present one.
-pub(super) fn next(present: &[FileName], now: i64) -> Result<String, Error> {
+pub(crate) fn next(present: &[FileName], now: i64) -> Result<String, Error> {
     let versioned = present.iter().filter(|file| file.kind != Kind::Repeatable);
     let Some(newest) = versioned.max_by_key(|file| file.version) else {
         return Ok(now.to_string());
@@ -31,7 +31,7 @@ pub(super) fn next(present: &[FileName], now: i64) -> Result<String, Error> {
 }
 
 /// `YYYYMMDDHHMMSS` in UTC.
-pub(super) fn now() -> i64 {
+pub(crate) fn now() -> i64 {
     let since = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
