@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::{Entry, Fingerprint, Lock};
 use crate::diagnostic::{Diagnostic, Problems};
-use crate::resolve::{self, FileName, text};
+use crate::resolve::{self, FileName, parallel, text};
 use crate::{Checksum, Directives, Kind, Migration, Script, checksum};
 
 impl Entry {
@@ -46,27 +46,9 @@ pub fn entry(
         }
         None => None,
     };
-    Ok(Entry {
-        kind: name.kind,
-        version: name.version,
-        digits: name.digits,
-        name: name.name.clone(),
-        leaf: checksum::leaf(name.kind, name.version, &name.name, &sql),
-        chain: Checksum::EMPTY,
-        semantic: semantic(&resolve::unchecked(sql, name)),
-        down,
-        draft: false,
-        line: 0,
-    })
-}
-
-/// The leaf of a migration from the bytes of its file.
-///
-/// # Errors
-/// When the text is not UTF-8, or has a NUL in it.
-pub fn leaf(name: &FileName, up: Vec<u8>, file: &str) -> Result<Checksum, Diagnostic> {
-    let sql = text::of_bytes(up, file)?.sql;
-    Ok(checksum::leaf(name.kind, name.version, &name.name, &sql))
+    let leaf = checksum::leaf(name.kind, name.version, &name.name, &sql);
+    let semantic = semantic(&resolve::unchecked(sql, name));
+    Ok(of(name, leaf, semantic, down))
 }
 
 /// The lines of all files of a directory. Only the files that are not as the lock says are looked
@@ -77,8 +59,8 @@ pub fn leaf(name: &FileName, up: Vec<u8>, file: &str) -> Result<Checksum, Diagno
 pub fn entries(directory: &Path, label: &str, lock: &Lock) -> Result<Vec<Entry>, Problems> {
     let (pairs, mut problems) = resolve::list(directory, label);
     let mut entries = Vec::with_capacity(pairs.len());
-    for pair in &pairs {
-        match of_pair(pair, lock) {
+    for read in parallel::map(&pairs, |pair| of_pair(pair, lock)) {
+        match read {
             Ok(entry) => entries.push(entry),
             Err(problem) => problems.push(problem),
         }
@@ -92,29 +74,33 @@ pub fn entries(directory: &Path, label: &str, lock: &Lock) -> Result<Vec<Entry>,
 
 fn of_pair(pair: &resolve::Pair, lock: &Lock) -> Result<Entry, Diagnostic> {
     let name = &pair.up.name;
-    let up = text::bytes(&pair.up.path, &pair.up.file)?;
+    let sql = text::read(&pair.up.path, &pair.up.file)?.sql;
     let down = match &pair.down {
-        Some(down) => Some(text::bytes(&down.path, &down.file)?),
+        Some(down) => Some(of_down(&text::read(&down.path, &down.file)?.sql)),
         None => None,
     };
+    let leaf = checksum::leaf(name.kind, name.version, &name.name, &sql);
     let locked = lock.find(name.kind, name.version, &name.name);
-    if let Some(locked) = locked.filter(|l| l.kind == name.kind && l.name == name.name) {
-        let leaf = leaf(name, up.clone(), &pair.up.file)?;
-        if leaf == locked.leaf {
-            let down = match (down, &pair.down) {
-                (Some(bytes), Some(down)) => Some(of_down(&text::of_bytes(bytes, &down.file)?.sql)),
-                _ => None,
-            };
-            return Ok(Entry {
-                digits: name.digits,
-                down,
-                draft: false,
-                line: 0,
-                ..locked.clone()
-            });
-        }
+    let semantic = match locked.filter(|locked| locked.leaf == leaf) {
+        Some(locked) => locked.semantic,
+        None => semantic(&resolve::unchecked(sql, name)),
+    };
+    Ok(of(name, leaf, semantic, down))
+}
+
+fn of(name: &FileName, leaf: Checksum, semantic: Fingerprint, down: Option<Fingerprint>) -> Entry {
+    Entry {
+        kind: name.kind,
+        version: name.version,
+        digits: name.digits,
+        name: name.name.clone(),
+        leaf,
+        chain: Checksum::EMPTY,
+        semantic,
+        down,
+        draft: false,
+        line: 0,
     }
-    entry(name, up, down, &pair.up.file)
 }
 
 impl Lock {

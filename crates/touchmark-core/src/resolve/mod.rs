@@ -2,6 +2,7 @@
 
 mod directory;
 mod name;
+pub(crate) mod parallel;
 mod read;
 pub(crate) mod text;
 
@@ -15,7 +16,7 @@ pub(crate) use directory::{Pair, list};
 pub use name::FileName;
 pub(crate) use name::is_name;
 #[cfg(test)]
-pub(crate) use read::STACK;
+pub(crate) use parallel::STACK;
 pub use read::check;
 pub(crate) use read::unchecked;
 

@@ -1,61 +1,20 @@
 //! Reading the files of the migrations, and checking and hashing what is in them.
 
-use std::num::NonZero;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
-
 use super::directory::Pair;
 use super::name::FileName;
-use super::text;
+use super::{parallel, text};
 use crate::diagnostic::{Diagnostic, Place};
 use crate::header::{self, Comment, Role};
 use crate::lock::{self, Lock};
 use crate::sql::{self, Finding, Source};
 use crate::{Checksum, Directives, Kind, Migration, Script, Statement, StatementKind, checksum};
 
-/// A deeply nested expression recurses deeply in the parser. It is address space, and costs nothing
-/// until it is used.
-pub(crate) const STACK: usize = 256 << 20;
-
 /// A migration, if its file could be read, and what is wrong with its files.
 type Read = (Option<Migration>, Vec<Diagnostic>);
 
 /// Reads the files on all processors: parsing is what takes the time.
 pub(super) fn read_all(pairs: &[Pair], lock: Option<&Lock>) -> Vec<Read> {
-    let next = AtomicUsize::new(0);
-    let work = || {
-        let mut done = Vec::new();
-        loop {
-            let at = next.fetch_add(1, Ordering::Relaxed);
-            match pairs.get(at) {
-                Some(pair) => done.push((at, migration(pair, lock))),
-                None => return done,
-            }
-        }
-    };
-    let threads = thread::available_parallelism().map_or(1, NonZero::get);
-    let mut done = thread::scope(|scope| {
-        let workers: Vec<_> = (0..threads.min(pairs.len()))
-            .filter_map(|_| {
-                thread::Builder::new()
-                    .stack_size(STACK)
-                    .spawn_scoped(scope, work)
-                    .ok()
-            })
-            .collect();
-        let mut done = Vec::new();
-        for worker in workers {
-            match worker.join() {
-                Ok(part) => done.extend(part),
-                Err(panic) => std::panic::resume_unwind(panic),
-            }
-        }
-        done
-    });
-    // Where no thread could be started, this one does the work.
-    done.extend(work());
-    done.sort_by_key(|(at, _)| *at);
-    done.into_iter().map(|(_, read)| read).collect()
+    parallel::map(pairs, |pair| migration(pair, lock))
 }
 
 fn migration(pair: &Pair, lock: Option<&Lock>) -> Read {
@@ -170,28 +129,16 @@ fn script(
 
 /// What is wrong with one file of these bytes, as they lie in git.
 pub fn check(name: &FileName, bytes: Vec<u8>, file: &str) -> Vec<Diagnostic> {
-    let work = || {
-        let mut problems = Vec::new();
-        match text::of_bytes(bytes, file) {
-            Ok(text) => drop(script(file, name, text.sql, false, &mut problems)),
-            Err(problem) => problems.push(problem),
-        }
-        problems
+    let text = match text::of_bytes(bytes, file) {
+        Ok(text) => text,
+        Err(problem) => return vec![problem],
     };
-    let checked = thread::scope(|scope| {
-        let worker = thread::Builder::new()
-            .stack_size(STACK)
-            .spawn_scoped(scope, work);
-        Some(worker.ok()?.join())
+    let found = parallel::map(&[text.sql], |sql| {
+        let mut problems = Vec::new();
+        script(file, name, sql.clone(), false, &mut problems);
+        problems
     });
-    match checked {
-        Some(Ok(problems)) => problems,
-        Some(Err(panic)) => std::panic::resume_unwind(panic),
-        None => vec![Diagnostic::error(
-            file,
-            "failed to start a thread that checks the file",
-        )],
-    }
+    found.into_iter().flatten().collect()
 }
 
 /// What a text says and does, whether it is right or wrong.
