@@ -39,9 +39,9 @@ pub(crate) enum Error {
     },
     #[error("{message}")]
     Refused { message: String, help: String },
-    /// What is not known to be a cosmetic edit is not accepted as one.
+    /// What was found, where it stops the command; the code says what kind of finding it is.
     #[error("{message}")]
-    Unproven {
+    Found {
         message: String,
         help: String,
         code: u8,
@@ -69,7 +69,7 @@ impl Error {
             Error::Engine(Engine::Io { .. } | Engine::DiskFull { .. }) => exit_code::FAILURE,
             Error::Engine(_) | Error::NotRunning { .. } => exit_code::DATABASE,
             Error::Refused { .. } => exit_code::REFUSED,
-            Error::Unproven { code, .. } => *code,
+            Error::Found { code, .. } => *code,
             Error::Git(_) | Error::Server { .. } | Error::Io { .. } | Error::Process { .. } => {
                 exit_code::FAILURE
             }
@@ -96,6 +96,7 @@ impl Error {
     fn kind(&self) -> &'static str {
         match (self, self.exit_code()) {
             (Error::Manifest(_) | Error::Configuration { .. }, _) => "configuration",
+            (Error::Found { .. }, _) => "finding",
             (_, exit_code::FILES) => "files",
             (_, exit_code::LOCK) => "lock",
             (_, exit_code::BINARY) => "binary",
@@ -106,7 +107,7 @@ impl Error {
             (_, exit_code::UNFINISHED) => "unfinished",
             (_, exit_code::INTERRUPTED) => "interrupted",
             (_, exit_code::USAGE) => "usage",
-            (Error::Unproven { .. } | Error::Runtime(touchmark::Error::Divergent { .. }), _) => {
+            (Error::Found { .. } | Error::Runtime(touchmark::Error::Divergent { .. }), _) => {
                 "divergent"
             }
             _ => "failure",
@@ -127,7 +128,7 @@ impl Error {
             }
             Error::Configuration { help, .. }
             | Error::Refused { help, .. }
-            | Error::Unproven { help, .. } => Some(help.clone()),
+            | Error::Found { help, .. } => Some(help.clone()),
             Error::Server { code, .. } => match code.as_deref() {
                 Some("42501") => Some("it takes a role with CREATEDB that owns the database, or a superuser".into()),
                 Some("55006") => Some("close the other connections to it, and try again".into()),

@@ -228,6 +228,32 @@ pub struct LockChange {
     pub message: String,
 }
 
+/// `db-lock --rebase`.
+#[derive(Debug, Clone, Serialize)]
+pub struct Rebased {
+    /// The lock, relative to the workspace.
+    pub file: String,
+    /// What everything that is not merged stands behind.
+    pub base: String,
+    /// How many lines are as they are there.
+    pub kept: usize,
+    /// What has another version now.
+    pub renamed: Vec<Renamed>,
+    /// The chain value over all versioned ones.
+    pub head: String,
+    /// Whether the lock was written.
+    pub written: bool,
+}
+
+/// One migration with another version.
+#[derive(Debug, Clone, Serialize)]
+pub struct Renamed {
+    /// What it was: `V2__users`.
+    pub from: String,
+    /// What it is now.
+    pub to: String,
+}
+
 /// `db-verify`.
 #[derive(Debug, Clone, Serialize)]
 pub struct Verified {

@@ -1,5 +1,7 @@
 //! `db-lock`: what every migration is, written down beside the files.
 
+mod merged;
+mod rebase;
 mod renumber;
 
 use std::fs;
@@ -13,6 +15,7 @@ use touchmark_core::lock::{self, Change, Difference, FILE, Lock, LockState};
 use super::db_verify::difference::code_of_all;
 use super::db_verify::lock::kind_of;
 use crate::error::Error;
+use crate::git::{self, Git};
 use crate::project::Project;
 use crate::screen::Screen;
 use crate::{exit_code, json};
@@ -25,11 +28,16 @@ use crate::{exit_code, json};
 #[command(after_help = "Examples:
   cargo xtask db-lock                   write down what the files are now
   cargo xtask db-lock --check           say what differs, and write nothing
+  cargo xtask db-lock --rebase          give later versions to what is not merged: after a merge conflict
   cargo xtask db-lock --seal            also files with errors in them, which are applied already")]
 pub(crate) struct Args {
     /// Say what differs, and write nothing
     #[arg(long)]
     check: bool,
+    /// Keep what BASE has as it is, and give later versions to what is not merged and would stand in
+    /// front of it [default: the upstream branch, or the other side of a merge]
+    #[arg(long, value_name = "BASE", num_args = 0..=1, conflicts_with_all = ["check", "seal"])]
+    rebase: Option<Option<String>>,
     /// Lock files whose content is wrong, too: they are applied, so they can't be mended any more
     #[arg(long, conflicts_with = "check")]
     seal: bool,
@@ -39,6 +47,9 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args, project: &Project, screen: &Screen) -> Result<u8, Error> {
+    if let Some(base) = &args.rebase {
+        return rebase::run(base.as_deref(), project, screen);
+    }
     let state = Lock::state(&project.directory, &project.label);
     let before = match (&state, args.check) {
         // Writing it from the files would settle the merge without a look at its order.
@@ -54,6 +65,9 @@ pub(crate) fn run(args: &Args, project: &Project, screen: &Screen) -> Result<u8,
         ),
         false => Lock::of(&project.read(screen)?.set),
     };
+    if !args.check {
+        merged::refuse(project, &after)?;
+    }
     let found = lock::differences(&before, after.entries());
     let written = !args.check && write(project, &after)?;
     if screen.is_json() {
@@ -82,6 +96,14 @@ pub(crate) fn write(project: &Project, lock: &Lock) -> Result<bool, Error> {
     file.write_all(text.as_bytes()).map_err(failed)?;
     file.persist(&path).map_err(|error| failed(error.error))?;
     Ok(true)
+}
+
+/// The lock as a path in the repository.
+fn path_in(git: &Git, project: &Project) -> Result<String, git::Error> {
+    Ok(match git.inside(&project.directory)?.as_str() {
+        "" => FILE.to_owned(),
+        directory => format!("{directory}/{FILE}"),
+    })
 }
 
 fn temporary_file(directory: &Path) -> io::Result<NamedTempFile> {

@@ -10,6 +10,7 @@ mod interrupt;
 mod lock;
 mod migrate;
 mod new;
+mod rebase;
 mod repository;
 mod reset;
 mod resolve;

@@ -90,7 +90,7 @@ fn meant<'f>(which: &str, files: &'f Files) -> Result<(MigrationId, &'f Migratio
     });
     let found = migrations.find(|(id, _)| id.is_called(which));
     let found = found.filter(|(id, _)| id.kind != Kind::Repeatable);
-    found.ok_or_else(|| Error::Unproven {
+    found.ok_or_else(|| Error::Found {
         message: format!("there is no versioned migration {which}"),
         help: "name it as 7, V7 or V7__name; a repeatable one is applied again when it changes"
             .into(),
@@ -107,7 +107,7 @@ fn prove(
     screen: &Screen,
 ) -> Result<(), Error> {
     let refuse = |message: String, help: &str, code| {
-        Err(Error::Unproven {
+        Err(Error::Found {
             message,
             help: help.into(),
             code,
