@@ -96,7 +96,6 @@ impl Error {
     fn kind(&self) -> &'static str {
         match (self, self.exit_code()) {
             (Error::Manifest(_) | Error::Configuration { .. }, _) => "configuration",
-            (Error::Found { .. }, _) => "finding",
             (_, exit_code::FILES) => "files",
             (_, exit_code::LOCK) => "lock",
             (_, exit_code::BINARY) => "binary",

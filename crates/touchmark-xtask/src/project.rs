@@ -92,11 +92,6 @@ impl Project {
         })
     }
 
-    /// The branch that everybody builds on, where the configuration names it.
-    pub(crate) fn upstream(&self) -> Option<&str> {
-        self.config.upstream.as_deref()
-    }
-
     /// What the engines need to know. Asked for only by commands that want a database, because
     /// Cargo may have to be asked where the target directory is.
     pub(crate) fn settings(&self) -> Result<Settings, Error> {

@@ -51,6 +51,15 @@ pub fn entry(
     Ok(of(name, leaf, semantic, down))
 }
 
+/// The leaf of a migration from the bytes of its file.
+///
+/// # Errors
+/// When the text is not UTF-8, or has a NUL in it.
+pub fn leaf(name: &FileName, up: Vec<u8>, file: &str) -> Result<Checksum, Diagnostic> {
+    let sql = text::of_bytes(up, file)?.sql;
+    Ok(checksum::leaf(name.kind, name.version, &name.name, &sql))
+}
+
 /// The lines of all files of a directory. Only the files that are not as the lock says are looked
 /// into; nothing is parsed. `label` is how messages name the directory.
 ///

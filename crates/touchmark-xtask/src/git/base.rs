@@ -156,7 +156,7 @@ fn of_head(
 }
 
 /// The upstream branch as messages name it, and its commit.
-fn upstream(
+pub(crate) fn upstream(
     objects: &mut Objects,
     wanted: &Wanted<'_>,
 ) -> Result<Result<(String, String), NoBase>, Error> {

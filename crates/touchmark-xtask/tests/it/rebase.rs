@@ -1,9 +1,9 @@
 //! `db-lock` in a repository: real branches, really merged.
 
 use std::fs;
-use std::process::{Command, Output};
+use std::process::Output;
 
-use crate::{Project, USERS, clean, screen};
+use crate::{Project, USERS, repository, screen};
 
 const LOCK: &str = "migrations/migrations.lock";
 const A: &str = "ALTER TABLE users ADD COLUMN a text;\n";
@@ -25,18 +25,14 @@ fn repository() -> Project {
     ]);
     project.ok(&["db-lock"]);
     git(&project, &["init", "--quiet", "--initial-branch=main"]);
-    git(&project, &["config", "user.name", "A Tester"]);
-    git(&project, &["config", "user.email", "tester@example.org"]);
     commit(&project, "begin");
     git(&project, &["checkout", "--quiet", "-b", "feature"]);
     project
 }
 
 fn try_git(project: &Project, arguments: &[&str]) -> Output {
-    let mut command = Command::new("git");
-    clean(&mut command, &project.path(""));
-    command.args(arguments).env("GIT_EDITOR", "true");
-    command.output().unwrap()
+    let mut command = repository::git(&project.path(""), arguments);
+    command.env("GIT_EDITOR", "true").output().unwrap()
 }
 
 #[track_caller]

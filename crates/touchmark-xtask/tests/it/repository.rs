@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use tempfile::TempDir;
+use touchmark_core::lock::{self, Lock};
 
 use crate::{Run, clean, run};
 
@@ -117,9 +118,12 @@ impl Repository {
         run
     }
 
+    /// Locks what lies there, merged or not, as somebody does who wants to get by `db-lock`.
     #[track_caller]
     pub fn lock(&self) {
-        self.ok(&["db-lock"]);
+        let directory = self.path("migrations");
+        let files = lock::entries(&directory, "migrations", &Lock::default()).unwrap();
+        self.write(lock::FILE, &Lock::new(files).to_string());
     }
 
     /// Stages everything, and verifies that.

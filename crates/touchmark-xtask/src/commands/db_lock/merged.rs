@@ -27,7 +27,11 @@ fn find(project: &Project, after: &Lock) -> Result<Option<(String, Difference)>,
         ..Wanted::default()
     };
     let path = path_in(&git, project)?;
-    for base in git::find_base(&git, &mut objects, &wanted)?.bases {
+    let standpoint = git::find_base(&git, &mut objects, &wanted)?;
+    if standpoint.problem.is_some() {
+        return Ok(None);
+    }
+    for base in standpoint.bases {
         let text = objects.text(&format!("{}:{path}", base.commit))?;
         let Some(lock) = text.and_then(|text| Lock::parse(&text, &path).ok()) else {
             continue;
