@@ -6,8 +6,8 @@ use clap::{Args, ColorChoice, Parser, Subcommand};
 use touchmark_engine::Kind;
 
 use crate::commands::{
-    completions, db_down, db_inspect, db_lock, db_logs, db_migrate, db_new, db_psql, db_reset,
-    db_resolve, db_status, db_up, db_verify,
+    completions, db_down, db_hook, db_inspect, db_lock, db_logs, db_migrate, db_new, db_psql,
+    db_reset, db_resolve, db_status, db_up, db_verify,
 };
 use crate::{exit_code, json};
 
@@ -120,6 +120,7 @@ pub(crate) enum Command {
     DbResolve(db_resolve::Args),
     DbPsql(db_psql::Args),
     DbLogs(db_logs::Args),
+    DbHook(db_hook::Args),
     DbInspect(db_inspect::Args),
     Completions(completions::Args),
 }
@@ -138,7 +139,10 @@ impl Command {
             Command::DbReset(args) => args.json,
             Command::DbResolve(args) => args.json,
             Command::DbInspect(args) => args.json,
-            Command::DbPsql(_) | Command::DbLogs(_) | Command::Completions(_) => false,
+            Command::DbHook(_)
+            | Command::DbPsql(_)
+            | Command::DbLogs(_)
+            | Command::Completions(_) => false,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod completions;
 pub(crate) mod db_down;
+pub(crate) mod db_hook;
 pub(crate) mod db_inspect;
 pub(crate) mod db_lock;
 pub(crate) mod db_logs;

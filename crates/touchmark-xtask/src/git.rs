@@ -218,6 +218,20 @@ impl Git {
             .map(drop)
     }
 
+    /// Where hooks are looked for: `core.hooksPath`, or `hooks` of the repository.
+    pub(crate) fn hooks(&self) -> Result<PathBuf, Error> {
+        let stdout = self.run(&["rev-parse", "--git-path", "hooks"])?;
+        let path = first_line(&stdout).unwrap_or_else(|| ".git/hooks".into());
+        Ok(canonical(&self.top.join(path)))
+    }
+
+    /// What all working trees of the repository share.
+    pub(crate) fn common_dir(&self) -> Result<PathBuf, Error> {
+        let stdout = self.run(&["rev-parse", "--git-common-dir"])?;
+        let path = first_line(&stdout).unwrap_or_else(|| ".git".into());
+        Ok(canonical(&self.top.join(path)))
+    }
+
     /// A partial commit (`git commit PATH`) has an index that is thrown away afterwards.
     pub(crate) fn is_partial_commit() -> bool {
         env::var_os("GIT_INDEX_FILE").is_some_and(|path| {

@@ -83,6 +83,7 @@ fn run(cli: &Cli, screen: &Screen) -> Result<u8, Error> {
         Command::DbLock(args) => commands::db_lock::run(args, &project, screen),
         Command::DbStatus(args) => commands::db_status::run(args, &project, screen),
         Command::DbVerify(args) => commands::db_verify::run(args, &project, screen),
+        Command::DbHook(args) => commands::db_hook::run(args, &project, screen),
         Command::DbReset(args) => commands::db_reset::run(args, &project, screen),
         Command::DbResolve(args) => commands::db_resolve::run(args, &project, screen),
         Command::DbPsql(args) => commands::db_psql::run(args, &project, screen),

@@ -6,6 +6,7 @@ mod accept;
 mod connect;
 mod engine;
 mod foreign;
+mod hook;
 mod interrupt;
 mod lock;
 mod migrate;

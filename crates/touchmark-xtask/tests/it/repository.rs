@@ -100,9 +100,7 @@ impl Repository {
     }
 
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_touchmark-xtask"));
-        clean(&mut command, &self.root);
-        without_configuration(&mut command);
+        let mut command = program(env!("CARGO_BIN_EXE_touchmark-xtask"), &self.root);
         command.args(arguments);
         command
     }
@@ -140,11 +138,17 @@ impl Repository {
 }
 
 pub fn git(directory: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new("git");
-    clean(&mut command, directory);
-    without_configuration(&mut command);
+    let mut command = program("git", directory);
     command.args(["-c", "protocol.file.allow=always"]);
     command.args(arguments);
+    command
+}
+
+/// A program that may run git.
+pub fn program(name: &str, directory: &Path) -> Command {
+    let mut command = Command::new(name);
+    clean(&mut command, directory);
+    without_configuration(&mut command);
     command
 }
 
@@ -170,6 +174,7 @@ macro_rules! seen {
         insta::with_settings!({filters => vec![
             (r"\b[0-9a-f]{12}\b", "[commit]"),
             (r"/\S*/repository", "[repository]"),
+            (r"/\S*/\.tmp\w+", "[folder]"),
         ]}, {
             insta::assert_snapshot!($run.screen());
         })
