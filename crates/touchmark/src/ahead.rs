@@ -71,7 +71,7 @@ impl Ahead {
 /// Builds without a name may be any.
 fn is_one_build(unknown: &[Unknown]) -> bool {
     let builds: BTreeSet<_> = unknown.iter().map(|u| u.origin.build()).collect();
-    unknown.len() == 1 || (builds.len() == 1 && !builds.contains(&None))
+    unknown.len() <= 1 || (builds.len() == 1 && !builds.contains(&None))
 }
 
 impl FromStr for Ahead {
@@ -207,6 +207,7 @@ mod tests {
         check("accept-prefix", &["V2-app 2", "V3-app 3"], None);
         check("accept-compatible", &["V2+app 2", "V3+app 2"], None);
         check("accept-compatible", &["V2+"], None);
+        check("accept-compatible", &[], None);
         check(
             "accept-compatible",
             &["V2+app 2", "V3-app 2", "V4-app 3"],

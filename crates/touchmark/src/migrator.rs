@@ -16,7 +16,7 @@ use crate::compare::{Comparison, compare};
 use crate::config::ToConfig;
 use crate::event::{Event, Events};
 use crate::history::Tables;
-use crate::plan::{Plan, Target, plan};
+use crate::plan::{Plan, Target, is_ready, plan};
 use crate::report::Report;
 use crate::rows::Rows;
 use crate::run::{self, Options, Start};
@@ -199,8 +199,9 @@ impl<'a> Migrator<'a> {
         })
     }
 
-    /// Whether a run would find nothing to do: the database is at this set, or ahead of it as
-    /// [`ahead`](Migrator::ahead) accepts. One round trip, or two where it is ahead.
+    /// Whether a release that has run may go on, as a readiness probe asks: the database is at
+    /// this set, or ahead of it as [`ahead`](Migrator::ahead) accepts. Repeatable files that a
+    /// newer release has replaced since count as ahead. One round trip, or two where it is ahead.
     ///
     /// # Errors
     /// When there is no connection, or the history can't be read.
@@ -210,9 +211,7 @@ impl<'a> Migrator<'a> {
                 return Ok(true);
             }
             let rows = run::read(session, tables, &start)?;
-            let Options { target, ahead, .. } = self.options;
-            let plan = plan(&encoded.migrations()?, &rows, target, ahead);
-            Ok(plan.is_ok_and(|plan| plan.steps.is_empty()))
+            Ok(is_ready(&encoded.migrations()?, &rows, self.options.ahead))
         })
     }
 

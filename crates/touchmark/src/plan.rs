@@ -215,6 +215,22 @@ pub(crate) fn plan(
     })
 }
 
+/// Whether a release that has run on this database can go on: all that it brought is there. A
+/// repeatable file that was applied and is not as the set has it was replaced, or dropped, by a
+/// newer release since, which the policy judges as it does versions.
+pub(crate) fn is_ready(set: &[EncodedMigration], rows: &Rows, policy: Ahead) -> bool {
+    let Ok(plan) = plan(set, rows, Target::Latest, policy) else {
+        return false;
+    };
+    let is_known = |id: &MigrationId| rows.ledger.iter().any(|row| row.id == *id);
+    let mut steps = plan.steps.iter().map(|step| &step.id);
+    plan.steps.is_empty()
+        || steps.all(|id| id.kind == Kind::Repeatable && is_known(id))
+            && policy
+                .accept(&repeatable_of_others(set, &compare(set, rows), rows))
+                .is_ok()
+}
+
 /// Whether the set is a prefix of what is applied, and shorter.
 fn is_ahead(set: &[EncodedMigration], comparison: &Comparison) -> bool {
     let last = set

@@ -271,6 +271,35 @@ fn accepted_edits() {
     );
 }
 
+#[test]
+fn readiness() {
+    let all = [Ahead::Refuse, Ahead::AcceptPrefix, Ahead::AcceptCompatible];
+    let check = |files: &str, recorded: &str, expected: &[Ahead]| {
+        let bytes = set(files);
+        let set = Encoded::open(&bytes).unwrap().migrations().unwrap();
+        let ready = |policy: &Ahead| is_ready(&set, &rows(recorded), *policy);
+        let ready: Vec<_> = all.into_iter().filter(ready).collect();
+        assert_eq!(ready, expected, "{files} / {recorded}");
+    };
+    check("V1 R:v", "V1 R:v", &all);
+    check("V1 V2", "V1", &[]);
+    check("V1 R:v", "V1", &[]);
+    check("V1", "V1!", &[]);
+    check("V1", "V1 V2", &[Ahead::AcceptPrefix]);
+    check(
+        "V1",
+        "V1 V2+",
+        &[Ahead::AcceptPrefix, Ahead::AcceptCompatible],
+    );
+    check("V1 R:v", "V1 R:v R:v!", &[Ahead::AcceptPrefix]);
+    check(
+        "V1 R:v",
+        "V1 R:v R:v!+",
+        &[Ahead::AcceptPrefix, Ahead::AcceptCompatible],
+    );
+    check("V1 V2 R:v", "V1 R:v R:v!", &[]);
+}
+
 /// A replica of the release before restarts while the new one builds an index.
 #[test]
 fn a_newer_release_is_at_work() {
