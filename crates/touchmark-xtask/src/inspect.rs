@@ -57,8 +57,13 @@ pub(crate) fn read(path: &Path, options: &Options) -> Result<Carried, Error> {
         path: shown.clone(),
         source,
     };
-    if fs::metadata(path).map_err(io)?.is_dir() {
+    let metadata = fs::metadata(path).map_err(io)?;
+    if metadata.is_dir() {
         return Err(Error::Directory { path: shown });
+    }
+    // Reading a pipe might never end.
+    if !metadata.is_file() {
+        return Err(Error::NoProgram { path: shown });
     }
     let mut file = File::open(path).map_err(io)?;
     let head = layer::head(&mut file, 512).map_err(io)?;
@@ -90,7 +95,8 @@ pub(crate) fn read(path: &Path, options: &Options) -> Result<Carried, Error> {
 fn choose(mut sets: Vec<Carried>, path: &str, options: &Options) -> Result<Carried, Error> {
     let path = path.to_owned();
     let name = |set: &Carried| format!("{}@{}", set.stamp.package, set.stamp.version);
-    let packages: Vec<String> = sets.iter().map(name).collect();
+    let mut packages: Vec<String> = sets.iter().map(name).collect();
+    packages.sort();
     if let Some(wanted) = &options.package {
         sets.retain(|set| *wanted == set.stamp.package || *wanted == name(set));
     }

@@ -61,7 +61,15 @@ pub(crate) fn run(args: &Args, global: &Global, screen: &Screen) -> Result<u8, E
             problems: comparison.breaks.iter().map(describe).collect(),
             verdict: comparison.verdict.name(),
         }),
-        false => show_verdict(&comparison, &old, &new, screen),
+        false => {
+            let name = |path: &Path| format!("`{}`", path.display());
+            screen.done(
+                "Older",
+                format_args!("{} is {}", name(&args.program), old.stamp),
+            );
+            screen.done("Newer", format_args!("{} is {}", name(newer), new.stamp));
+            show_verdict(&comparison, &name(&args.program), &name(newer), screen);
+        }
     }
     Ok(comparison.verdict.exit_code())
 }
@@ -122,7 +130,8 @@ fn flags(migration: &Migration) -> String {
     out.join(", ")
 }
 
-fn show_verdict(comparison: &Comparison, old: &Carried, new: &Carried, screen: &Screen) {
+/// `old` and `new` are the names of the files.
+fn show_verdict(comparison: &Comparison, old: &str, new: &str, screen: &Screen) {
     let lines = comparison.added.iter().map(|added| {
         let compatible = match added.is_compatible {
             true => "compatible with previous, ",
@@ -135,7 +144,6 @@ fn show_verdict(comparison: &Comparison, old: &Carried, new: &Carried, screen: &
         (name, format!("{compatible}{}", undo(&added.undo)))
     });
     print_lines(&lines.collect::<Vec<_>>(), screen);
-    let (old, new) = (&old.stamp, &new.stamp);
     match comparison.verdict {
         Verdict::Same => screen.done(
             "Same",
@@ -150,7 +158,7 @@ fn show_verdict(comparison: &Comparison, old: &Carried, new: &Carried, screen: &
         Verdict::UndoFirst => {
             screen.error(format_args!("{old} does not run on the schema of {new}"));
             screen.help(format_args!(
-                "before {old} is started again, undo with their down files, in this order: {}",
+                "before {old} is started again, undo in this order: {}",
                 names(&comparison.to_undo()).join(", ")
             ));
         }
@@ -162,18 +170,21 @@ fn show_verdict(comparison: &Comparison, old: &Carried, new: &Carried, screen: &
                 names(&stuck.collect::<Vec<_>>()).join(", ")
             ));
             screen.help(
-                "mend forward, or go back to a backup from before; where the older release does run after a \
-                 migration, declare it: `-- touchmark: compatible-with previous`",
+                "mend forward, or restore a backup from before; where the older release does run after a migration, \
+                 declare it in the file: `-- touchmark: compatible-with previous`",
             );
         }
         Verdict::NoSuccessor(_) => {
             for problem in &comparison.breaks {
-                screen.error(describe(problem));
+                screen.error(format_args!(
+                    "{new} can't follow {old}: {}",
+                    describe(problem)
+                ));
             }
-            screen.help(format_args!(
-                "{new} refuses a database of {old}; check that the older release was given first, and that both are \
-                 of one history: build {new} from a commit that has the migrations of {old} as they are"
-            ));
+            screen.help(
+                "give the older release first; build the newer one from a commit that has all migrations of the \
+                 older one as they are",
+            );
         }
     }
 }
@@ -198,14 +209,14 @@ fn undo(undo: &Undo) -> String {
 fn describe(problem: &Break) -> String {
     match problem {
         Break::Edited { old, new } if old == new => {
-            format!("{old} has another content in the newer release")
+            format!("{old} has another content there")
         }
-        Break::Edited { old, new } => format!("{old} is {new} in the newer release"),
-        Break::Missing { migration } => format!("the newer release does not have {migration}"),
-        Break::OutOfOrder { migration } => format!(
-            "the newer release brings {migration} below versions that the older one has applied"
-        ),
-        Break::History => "the two keep their history in different tables".into(),
+        Break::Edited { old, new } => format!("{old} is {new} there"),
+        Break::Missing { migration } => format!("it does not have {migration}"),
+        Break::OutOfOrder { migration } => {
+            format!("it brings {migration} below versions that the older one has applied")
+        }
+        Break::History => "they keep their history in different tables".into(),
     }
 }
 

@@ -8,8 +8,8 @@ use crate::{Run, clean, run, server};
 
 const FIXTURE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/foreign");
 
-/// Copies the fixture, with paths to the crates that hold anywhere.
-fn copy(from: &Path, to: &Path) {
+/// Copies a fixture, with paths to the crates that hold anywhere.
+pub fn copy(from: &Path, to: &Path) {
     let crates = fs::canonicalize(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).unwrap();
     let crates = format!("{}/", crates.display());
     fs::create_dir_all(to).unwrap();

@@ -7,6 +7,7 @@ mod connect;
 mod engine;
 mod foreign;
 mod hook;
+mod inspect;
 mod interrupt;
 mod lock;
 mod migrate;
