@@ -32,6 +32,8 @@ pub const HISTORY: u8 = 24;
 pub const UNFINISHED: u8 = 25;
 /// Migrations are pending (`db-status --check` only).
 pub const PENDING: u8 = 26;
+/// A program was built from other files, and building it again is all there is to do.
+pub const STALE: u8 = 27;
 /// Files and `migrations.lock` differ in what is applied nowhere yet, or the lock is broken.
 pub const LOCK: u8 = 28;
 /// The release before can't run on this one's schema until migrations are undone (`db-inspect`).
@@ -59,6 +61,7 @@ pub(crate) const HELP: &str = "Exit codes:
   24  the history was changed by hand
   25  a migration without a transaction is unfinished
   26  migrations are pending (`db-status --check` only)
+  27  a program was built from other files: build it again
   28  files and migrations.lock differ, in what is new, a draft, repeatable or undoes; or it is broken
   30  db-inspect: undo migrations before the older release is started
   31  db-inspect: there is no way back to the older release

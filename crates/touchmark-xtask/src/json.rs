@@ -169,7 +169,8 @@ pub struct Migration {
 #[derive(Debug, Clone, Serialize)]
 pub struct Finding {
     /// `edited`, `cosmetic`, `renamed`, `missing`, `out-of-order`, `unfinished`, `history`; of the
-    /// lock also `draft`, `unlocked` (no line), `down` (what undoes it) and `lock` (no lock at all).
+    /// lock also `draft`, `unlocked` (no line), `down` (what undoes it) and `lock` (no lock at all);
+    /// of a program `stale` (it was built from other files).
     pub kind: &'static str,
     /// Which two contradict each other.
     pub link: Link,
@@ -188,6 +189,9 @@ pub enum Link {
     /// The files and `migrations.lock`.
     #[serde(rename = "files <-> lock")]
     FilesLock,
+    /// The files and what a program carries.
+    #[serde(rename = "files <-> binary")]
+    FilesBinary,
     /// The ledger contradicts itself.
     #[serde(rename = "ledger")]
     Ledger,

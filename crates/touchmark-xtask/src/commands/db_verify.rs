@@ -4,6 +4,7 @@
 //! gives what differs there.
 
 mod accept;
+mod binary;
 mod database;
 mod diff;
 pub(crate) mod difference;
@@ -11,22 +12,29 @@ pub(crate) mod lock;
 mod record;
 pub(crate) mod staged;
 
+use std::path::PathBuf;
+
 use crate::error::Error;
+use crate::inspect;
 use crate::project::Project;
 use crate::screen::Screen;
 use crate::{exit_code, json};
 
+use binary::Binary;
 use difference::{Difference, code_of_all};
 
 /// Prove that the files are what was applied
 ///
 /// Compares the files with their lock and with what the database recorded. Names the first
 /// difference, and shows what changed against the SQL that was applied. Reads only, unless a
-/// cosmetic edit is to be accepted, an environment to be recorded or the lock to be fixed. The exit code says what kind of difference it is.
+/// cosmetic edit is to be accepted, an environment to be recorded or the lock to be fixed. The exit
+/// code says what kind of difference it is.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   cargo xtask db-verify
   cargo xtask db-verify --offline       only the files and migrations.lock, without a database
+  cargo xtask db-verify --binary target/release/app
+                                        the program carries what the files say
   cargo xtask db-verify --all           show every difference, not only the first
   cargo xtask db-verify --accept-cosmetic 7
                                         the edited comments of V7 are what is recorded now
@@ -41,6 +49,11 @@ pub(crate) struct Args {
     /// Compare the files with migrations.lock only, without a database
     #[arg(long)]
     offline: bool,
+    /// Also compare what this program, or a program in this container image, carries
+    #[arg(long, value_name = "PROGRAM", conflicts_with_all = ["staged", "ci", "accept_cosmetic"])]
+    binary: Option<PathBuf>,
+    #[command(flatten)]
+    which: inspect::Options,
     /// Record that the file of this migration was edited in comments and white space only: its
     /// text takes the place of the one that was applied, with your name from git. It is compared
     /// first, and refused where more was changed
@@ -82,20 +95,46 @@ pub(crate) fn run(args: &Args, project: &Project, screen: &Screen) -> Result<u8,
     if let Some(name) = &args.record {
         record::check(name)?;
     }
-    let locked = lock::hold(project)?;
+    let mut locked = lock::hold(project)?;
+    let (binary, mut stale) = match &args.binary {
+        Some(path) => {
+            let binary = Binary::read(path, &args.which)?;
+            let stale = binary.hold(&locked.files, project)?;
+            if stale.is_empty() && !screen.is_json() {
+                screen.done(
+                    "Built",
+                    format_args!("{}, from these files", binary.title()),
+                );
+            }
+            (Some(binary), stale)
+        }
+        None => (None, Vec::new()),
+    };
     if args.offline {
+        locked.differences.append(&mut stale);
         return offline(args, locked, screen);
     }
     let database = match crate::database::running(project, screen) {
         Ok(database) => database,
         // What is known without a database goes before its absence.
-        Err(_) if !locked.differences.is_empty() => return offline(args, locked, screen),
+        Err(_) if !locked.differences.is_empty() || !stale.is_empty() => {
+            locked.differences.append(&mut stale);
+            return offline(args, locked, screen);
+        }
         Err(error) => return Err(error),
     };
     let files = project.read(screen)?;
     let mut held = database::hold(&files, &database)?;
     let mut differences = locked.differences;
+    if let Some(binary) = &binary
+        && !held.differences.is_empty()
+        && !stale.is_empty()
+        && binary.agrees_with(&database)?
+    {
+        binary::blame_files(&mut stale);
+    }
     differences.append(&mut held.differences);
+    differences.append(&mut stale);
     let code = code_of_all(differences.iter().map(|d| d.code)).unwrap_or(exit_code::OK);
     if let (Some(name), exit_code::OK) = (&args.record, code) {
         return record::run(name, &held, &database, project, screen);
@@ -124,6 +163,7 @@ fn offline(args: &Args, locked: lock::Held, screen: &Screen) -> Result<u8, Error
         differences,
         verified,
         is_locked,
+        ..
     } = locked;
     let code = code_of_all(differences.iter().map(|d| d.code)).unwrap_or(exit_code::OK);
     if screen.is_json() {

@@ -90,6 +90,8 @@ fn a_foreign_project_has_all_commands() {
     let run = self::cargo(root, &empty, &["run", "--quiet", "--package", "foreign"]);
     assert_eq!(run.stdout, "2 applied\n", "{}", run.screen());
 
+    the_binary_is_held_against_files_and_database(root, &url);
+
     // A broken migration breaks the build, and not the tool that mends it.
     fs::write(&up, "CREATE TABEL x").unwrap();
     let broken = self::cargo(root, &url, &["build", "--quiet", "--package", "foreign"]);
@@ -99,4 +101,54 @@ fn a_foreign_project_has_all_commands() {
         broken.stderr
     );
     cargo(&["xtask", "db-new", "--repeatable", "greeters"]);
+}
+
+fn the_binary_is_held_against_files_and_database(root: &Path, url: &str) {
+    let binary = Path::new(env!("CARGO_TARGET_TMPDIR")).join("foreign/debug/foreign");
+    let binary = binary.to_str().unwrap();
+    let verify = |arguments: &[&str]| {
+        let command = ["xtask", "db-verify", "--binary", binary];
+        self::cargo(root, url, &[&command, arguments].concat())
+    };
+    let same = verify(&[]);
+    assert_eq!(same.code, 0, "{}", same.screen());
+    assert!(same.stderr.contains("Built "), "{}", same.stderr);
+
+    // The files went on, and the database with them: only the program is behind.
+    let next = root.join("migrations/V3__notes.sql");
+    fs::write(&next, "ALTER TABLE greetings ADD COLUMN note text;\n").unwrap();
+    assert_eq!(cargo(root, url, &["xtask", "db-lock"]).code, 0);
+    assert_eq!(cargo(root, url, &["xtask", "db-migrate"]).code, 0);
+    let stale = verify(&[]);
+    assert_eq!(stale.code, 27, "{}", stale.screen());
+    assert!(
+        stale
+            .stderr
+            .contains("was built before V3__notes was written"),
+        "{}",
+        stale.stderr
+    );
+    assert!(
+        stale.stderr.contains("help: build it again"),
+        "{}",
+        stale.stderr
+    );
+    let offline = verify(&["--offline", "--json"]);
+    assert_eq!(offline.json()["findings"][0]["link"], "files <-> binary");
+
+    // Program and database agree: it is the file.
+    let up = root.join("migrations/V2__who_is_greeted.sql");
+    let text = fs::read_to_string(&up).unwrap();
+    fs::write(&up, text.replace("NOT NULL", "")).unwrap();
+    let edited = verify(&["--all"]);
+    assert_eq!(edited.code, 20, "{}", edited.screen());
+    assert!(
+        edited.stderr.contains("the program and the database agree"),
+        "{}",
+        edited.stderr
+    );
+    fs::write(&up, text).unwrap();
+    assert_eq!(verify(&["--offline"]).code, 27);
+    let nothing = cargo(root, url, &["xtask", "db-verify", "--binary", "Cargo.toml"]);
+    assert_eq!(nothing.code, 15, "{}", nothing.screen());
 }

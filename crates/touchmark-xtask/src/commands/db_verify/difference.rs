@@ -42,7 +42,7 @@ pub(crate) fn show(differences: &[Difference], all: bool, screen: &Screen) {
 fn for_people(differences: &[Difference]) -> Vec<&Difference> {
     let is_said_again = |difference: &Difference| {
         differences.iter().any(|other| {
-            other.finding.link != Link::FilesLock
+            !matches!(other.finding.link, Link::FilesLock | Link::FilesBinary)
                 && other.finding.migration == difference.finding.migration
         })
     };

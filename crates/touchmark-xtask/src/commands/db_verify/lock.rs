@@ -1,6 +1,6 @@
 //! The first link: files <-> lock.
 
-use touchmark_core::lock::{self, Change, FILE, Lock, LockState};
+use touchmark_core::lock::{self, Change, Entry, FILE, Lock, LockState};
 use touchmark_core::{Diagnostic, Kind};
 
 use super::difference::Difference;
@@ -15,6 +15,8 @@ pub(crate) struct Held {
     /// How many migrations are as their lines say; 0 where there is no lock.
     pub verified: usize,
     pub is_locked: bool,
+    /// The lines that the files have now.
+    pub files: Vec<Entry>,
 }
 
 /// Reads and hashes the files; parses none of them.
@@ -38,6 +40,7 @@ pub(crate) fn hold(project: &Project) -> Result<Held, Error> {
         },
         differences,
         is_locked,
+        files,
     })
 }
 
