@@ -200,6 +200,15 @@ fn on_major(major: u32) {
         "{:?}",
         events.lines()
     );
+    let edited = encoded(&[A, (B.0, &format!("-- For b.\n{}", B.1)), INDEX]);
+    let edited = Set::from_bytes(&edited);
+    let migrator = Migrator::new(&edited);
+    let applied = touchmark_core::checksum::leaf(touchmark::Kind::Versioned, 2, "b", B.1);
+    migrator
+        .accept_cosmetic(&db.url, "V2", applied, "test")
+        .unwrap();
+    assert!(migrator.is_current(&db.url).unwrap());
+    assert_eq!(migrator.audit(&db.url, |_, _| {}).unwrap().faults, []);
 }
 
 #[test]

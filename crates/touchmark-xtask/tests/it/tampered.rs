@@ -24,7 +24,7 @@ fn applied() -> Project {
     project
 }
 
-fn change(project: &Project, sql: &str) {
+fn tamper(project: &Project, sql: &str) {
     let sql = sql
         .replace("LEDGER", "touchmark_ledger")
         .replace("HISTORY", "refinery_schema_history");
@@ -35,7 +35,7 @@ fn change(project: &Project, sql: &str) {
 #[track_caller]
 fn check(sql: &str, code: i32, link: &str, message: &str) {
     let project = applied();
-    change(&project, sql);
+    tamper(&project, sql);
     let run = project.run(&["db-verify", "--json"]);
     let found = &run.json()["findings"][0];
     let text = |name: &str| found[name].as_str().unwrap_or_default();
@@ -206,6 +206,33 @@ fn b56_refinerys_history() {
     );
 }
 
+/// While a file without a transaction is unfinished, its statements decide how it goes on.
+#[test]
+fn b56_an_unfinished_row() {
+    let index =
+        "-- touchmark: no-transaction\nCREATE INDEX CONCURRENTLY i ON users (id);\nVACUUM nix;\n";
+    for change in ["statements = statements[1:1]", "statements_done = 3"] {
+        let project = Project::new(&[("V1__users.sql", USERS), ("V2__index.sql", index)]);
+        assert_eq!(project.run(&["db-migrate"]).code, 12);
+        let found = |project: &Project| {
+            let answer = project.run(&["db-verify", "--json"]).json();
+            answer["findings"][0]["message"]
+                .as_str()
+                .unwrap()
+                .to_owned()
+        };
+        assert_eq!(found(&project), "V2__index is unfinished after statement 1");
+        tamper(
+            &project,
+            &format!("UPDATE LEDGER SET {change} WHERE version = 2"),
+        );
+        assert_eq!(
+            found(&project),
+            "row 2 of the ledger, V2__index: its `statements` are not those of its `up_sql`"
+        );
+    }
+}
+
 /// What stands in the documentation of the audit.
 #[test]
 fn b56_what_cant_be_told() {
@@ -219,12 +246,19 @@ fn b56_what_cant_be_told() {
             "UPDATE LEDGER SET {column} = now() WHERE version = 2"
         ));
     }
+    for change in [
+        "statements = ARRAY['x'::bytea]",
+        "statements_done = 7",
+        "next_statement = 'failed'",
+    ] {
+        unnoticed(&format!("UPDATE LEDGER SET {change} WHERE version = 2"));
+    }
     unnoticed("UPDATE LEDGER SET state = 'adopted' WHERE version = 2");
     unnoticed("UPDATE HISTORY SET applied_on = '' WHERE version = 2");
     // As if the file had never been applied, or as if refinery had done it.
     unnoticed("DELETE FROM LEDGER WHERE kind = 'R'");
     let project = applied();
-    change(&project, "DELETE FROM LEDGER WHERE id > 2");
+    tamper(&project, "DELETE FROM LEDGER WHERE id > 2");
     screen!(project.run(&["db-verify"]), @"
         Verified 3 applied (1 in refinery's history only), all as their files, 1 pending
     ---
@@ -253,7 +287,7 @@ fn b56_a_forged_row() {
     let forged = "DROP TABLE users;";
     let leaf = checksum::leaf(Kind::Versioned, 1, "users", forged);
     let checksum = checksum::refinery(1, "users", forged)[0];
-    change(
+    tamper(
         &project,
         &format!(
             "INSERT INTO LEDGER (kind, version, name, leaf, chain, state, up_sql, build)
@@ -273,11 +307,11 @@ fn b56_a_forged_row() {
 #[test]
 fn b56_screens() {
     let project = applied();
-    change(
+    tamper(
         &project,
         "UPDATE LEDGER SET up_sql = replace(up_sql, 'text', 'varchar(80)') WHERE version = 2",
     );
-    change(
+    tamper(
         &project,
         "UPDATE HISTORY SET checksum = '7' WHERE version = 1",
     );
@@ -298,7 +332,7 @@ fn b56_screens() {
     ");
 
     let project = applied();
-    change(
+    tamper(
         &project,
         "UPDATE LEDGER SET state = 'blessed' WHERE version = 2",
     );
@@ -311,7 +345,7 @@ fn b56_screens() {
 
     // It is only a warning: what was applied is as it was.
     let project = applied();
-    change(
+    tamper(
         &project,
         "UPDATE LEDGER SET down_sql = 'DROP TABLE users' WHERE version = 2",
     );

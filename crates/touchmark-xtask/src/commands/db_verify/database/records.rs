@@ -37,11 +37,11 @@ pub(crate) fn records(
 ) -> Result<Records, Error> {
     let mut scripts = HashMap::new();
     let mut downs = BTreeMap::new();
-    let mut promises = Vec::new();
+    let mut readings = Vec::new();
     let by_place = files.set.migrations.iter().map(|m| (place_of(m), m));
     let by_place: HashMap<_, _> = by_place.collect();
     let audit = migrator.audit(database_url, |row, script| {
-        promises.extend(promise(row, script));
+        readings.extend(reading(row, script));
         let Some(file) = by_place.get(&place(&row.id)) else {
             return;
         };
@@ -67,7 +67,7 @@ pub(crate) fn records(
         },
         message: fault.to_string(),
     });
-    let mut faults: Vec<_> = faults.chain(promises).collect();
+    let mut faults: Vec<_> = faults.chain(readings).collect();
     faults.extend(forged(&audit.status, migrator, database_url, &faults)?);
     let warnings = downs.into_iter().filter(|(_, is_odd)| *is_odd);
     Ok(Records {
@@ -90,20 +90,31 @@ fn leaf(row: &LedgerRow, sql: &str) -> Checksum {
     touchmark_core::checksum::leaf(row.id.kind, row.id.version, &row.id.name, sql)
 }
 
+/// What contradicts the SQL of its row, and only a lexer can tell.
+fn reading(row: &LedgerRow, script: &AppliedScript) -> Option<Fault> {
+    let what = match &row.state {
+        RowState::Running(progress) => {
+            let statements = touchmark_core::semantic(&script.up);
+            let is_its = progress.statements == statements && progress.done <= statements.len();
+            (!is_its).then(|| "its `statements` are not those of its `up_sql`".to_owned())
+        }
+        _ => None,
+    };
+    what.or_else(|| promise(row, script))
+        .map(|what| fault(row, what))
+}
+
 /// A promise of compatibility that its text does not make, or the other way round.
-fn promise(row: &LedgerRow, script: &AppliedScript) -> Option<Fault> {
+fn promise(row: &LedgerRow, script: &AppliedScript) -> Option<String> {
     if !row.compatible && !script.up.contains("compatible-with") {
         return None;
     }
     let name = touchmark_core::file_name(&format!("{}.sql", row.id))?;
     let says = touchmark_core::directives(&name, &script.up).compatible_with_previous;
     (says != row.compatible).then(|| {
-        fault(
-            row,
-            format!(
-                "its `compatible` is {}, and its `up_sql` says otherwise",
-                row.compatible
-            ),
+        format!(
+            "its `compatible` is {}, and its `up_sql` says otherwise",
+            row.compatible
         )
     })
 }
