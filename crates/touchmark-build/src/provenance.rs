@@ -68,8 +68,18 @@ fn named(value: &str) -> Result<(String, BuildState), Error> {
 /// In a debug build nobody looks at the files: every edit would run the build script again.
 fn from_git(out: &mut Provenance, workspace: &Path, is_release: bool) {
     let git = |arguments: &[&str]| git(workspace, arguments);
+    let Some(files) = git(&["ls-files", "--", "Cargo.toml"]) else {
+        // Git refuses a checkout of another user, as containers have it, and says it to nobody.
+        if is_release && workspace.ancestors().any(|dir| dir.join(".git").exists()) {
+            println!(
+                "cargo::warning=the binary does not say which commit it is of: git is missing, or refuses this \
+                 repository; help: see what `git status` says, or set `{VARIABLE}`"
+            );
+        }
+        return;
+    };
     // The repository around a directory that it does not track is somebody else's.
-    if git(&["ls-files", "--", "Cargo.toml"]).is_none_or(|files| files.is_empty()) {
+    if files.is_empty() {
         return;
     }
     out.watch = heads(workspace);

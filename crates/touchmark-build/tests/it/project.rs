@@ -24,6 +24,13 @@ pub struct Build {
     name: String,
 }
 
+/// The profile that inherits from `release` and does not optimise.
+pub const SHIP: [&str; 3] = [
+    "--profile=ship",
+    "--config=profile.ship.inherits='release'",
+    "--config=profile.ship.opt-level=0",
+];
+
 impl Project {
     pub fn new(migrations: &[(&str, &str)]) -> Project {
         Project::with_manifest("[workspace]\n", migrations)
@@ -98,14 +105,9 @@ impl Project {
         self.build_with(&[], &[])
     }
 
-    /// Builds for others: with the profile that inherits from `release` and does not optimise.
+    /// Builds for others.
     pub fn release(&self) -> Build {
-        let arguments = [
-            "--profile=ship",
-            "--config=profile.ship.inherits='release'",
-            "--config=profile.ship.opt-level=0",
-        ];
-        self.build_with(&arguments, &[])
+        self.build_with(&SHIP, &[])
     }
 
     /// The same with more arguments, and more in the environment.

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use touchmark_core::encoded::{BuildState, Encoded, Stamp};
 
-use crate::project::{Build, Project};
+use crate::project::{Build, Project, SHIP};
 
 const USERS: &str = "CREATE TABLE users (id bigint PRIMARY KEY);\n";
 
@@ -179,7 +179,7 @@ fn a_commit_is_named_where_there_is_no_repository() {
 }
 
 /// Of a repository that ignores the project, as one in the home directory may, and of one without
-/// a commit nothing is said; nor where there is no git.
+/// a commit nothing is said.
 #[test]
 fn no_commit_is_no_error() {
     let project = Project::new(&[("V1__users.sql", USERS)]);
@@ -194,7 +194,12 @@ fn no_commit_is_no_error() {
         "fn main() {\n    touchmark_build::embed(\"migrations\");\n}\n",
     );
     check(&project.build(), &commit, BuildState::Debug, &shown);
+}
 
+/// A release says so, because its provenance is lost by accident there.
+#[test]
+fn a_release_warns_where_git_can_not_be_asked() {
+    let (project, _) = repository();
     let programs = tempfile::tempdir().unwrap();
     for program in ["cc", "ld", "rustc", "cargo", "sccache"] {
         let found = std::env::split_paths(&std::env::var_os("PATH").unwrap())
@@ -204,12 +209,15 @@ fn no_commit_is_no_error() {
             std::os::unix::fs::symlink(found, programs.path().join(program)).unwrap();
         }
     }
-    project.write(
-        "build.rs",
-        "fn main() {\n    touchmark_build::embed(\"migrations\")\n}\n",
-    );
-    let build = project.build_with(&[], &[("PATH", programs.path().to_str().unwrap())]);
-    check(&build, "", BuildState::Unknown, "0.1.0");
+    let path = programs.path().to_str().unwrap();
+    let debug = project.build_with(&[], &[("PATH", path)]);
+    check(&debug, "", BuildState::Unknown, "0.1.0");
+    let release = project.build_with(&SHIP, &[("PATH", path)]);
+    check(&release, "", BuildState::Unknown, "0.1.0");
+    let warning =
+        "warning: a_release_warns_where_git_can_not_be_asked@0.1.0: the binary does not say";
+    assert!(!debug.stderr.contains(warning), "{}", debug.stderr);
+    assert!(release.stderr.contains(warning), "{}", release.stderr);
 }
 
 #[test]
