@@ -93,6 +93,13 @@ impl Screen {
             .suspend(|| anstream::eprintln!("{style}error{style:#}: {text}"));
     }
 
+    /// Lines for a CI system, which reads both streams; results have standard output to themselves.
+    pub(crate) fn annotate(&self, lines: &str) {
+        if !lines.is_empty() {
+            self.line.suspend(|| eprintln!("{lines}"));
+        }
+    }
+
     /// Something that is wrong in a file.
     pub(crate) fn report(&self, diagnostic: &Diagnostic) {
         let text = diagnostic.render(coloured());

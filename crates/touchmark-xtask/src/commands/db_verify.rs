@@ -71,6 +71,9 @@ pub(crate) struct Args {
     /// The branch or commit that this one builds on, with --staged or --ci
     #[arg(long, value_name = "REV")]
     base: Option<String>,
+    /// Write the findings as SARIF 2.1.0, with --staged or --ci
+    #[arg(long, value_name = "FILE")]
+    sarif: Option<PathBuf>,
     /// Write down in environments.lock how far this database is: all of that is frozen
     #[arg(long, value_name = "NAME", conflicts_with_all = ["offline", "staged", "ci"])]
     record: Option<String>,
@@ -91,6 +94,12 @@ pub(crate) fn run(args: &Args, project: &Project, screen: &Screen) -> Result<u8,
     }
     if args.staged || args.ci {
         return staged::run(args, project, screen);
+    }
+    if args.base.is_some() || args.sarif.is_some() {
+        return Err(Error::Configuration {
+            message: "--base and --sarif go with --staged or --ci".into(),
+            help: "`cargo xtask db-verify --ci` compares what is checked out".into(),
+        });
     }
     if let Some(name) = &args.record {
         record::check(name)?;

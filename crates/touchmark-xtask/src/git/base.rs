@@ -166,7 +166,7 @@ pub(crate) fn upstream(
     if let Some(name) = named {
         let commit = objects.commit(name)?;
         return Ok(commit
-            .map(|commit| (name.to_owned(), commit))
+            .map(|commit| (shown(name), commit))
             .ok_or_else(|| NoBase::Unknown(name.to_owned())));
     }
     let default = objects.commit("refs/remotes/origin/HEAD")?;
@@ -189,6 +189,16 @@ pub(crate) fn upstream(
     Ok(default
         .map(|commit| ("origin/HEAD".to_owned(), commit))
         .ok_or(NoBase::NoUpstream))
+}
+
+/// A whole id is more than anybody reads.
+fn shown(name: &str) -> String {
+    let is_id = name.len() >= 40 && name.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if is_id {
+        name[..12].to_owned()
+    } else {
+        name.to_owned()
+    }
 }
 
 fn merged(git: &Git) -> Vec<String> {

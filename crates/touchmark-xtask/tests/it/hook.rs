@@ -7,7 +7,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use crate::repository::{Repository, git, program, seen};
+use crate::repository::{Repository, git, program, seen, write_program};
 use crate::{Run, run};
 
 const THREE: &str = "SELECT 3;\n";
@@ -24,12 +24,6 @@ fn cargo(repository: &Repository) -> String {
     );
     write_program(&folder.join("cargo"), &script);
     format!("{}:{}", folder.display(), std::env::var("PATH").unwrap())
-}
-
-fn write_program(path: &Path, text: &str) {
-    fs::create_dir_all(path.parent().unwrap()).unwrap();
-    fs::write(path, text).unwrap();
-    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
 }
 
 /// How often Cargo was started since the last time.

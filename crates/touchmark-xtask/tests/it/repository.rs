@@ -1,6 +1,7 @@
 //! A git repository with a project in it, and nothing of the machine's git configuration.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -166,6 +167,13 @@ fn without_configuration(command: &mut Command) {
     }
     command.env("GIT_CONFIG_NOSYSTEM", "1");
     command.env("GIT_CONFIG_GLOBAL", "/dev/null");
+}
+
+/// A script that can be started.
+pub fn write_program(path: &Path, text: &str) {
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, text).unwrap();
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
 }
 
 /// Compares a screen with its snapshot, without what differs from run to run.

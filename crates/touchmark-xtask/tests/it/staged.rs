@@ -1,5 +1,6 @@
 //! `db-verify --staged`: what may be committed, and what may not.
 
+mod ci;
 mod merges;
 mod places;
 mod watermarks;

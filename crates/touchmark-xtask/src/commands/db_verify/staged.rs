@@ -1,6 +1,7 @@
 //! `db-verify --staged` and `--ci`: what is about to be committed changes nothing that is merged
 //! or deployed. Asks git and no database.
 
+mod annotate;
 mod finding;
 mod fix;
 pub(crate) mod fresh;
@@ -31,6 +32,21 @@ pub(crate) fn run(args: &Args, project: &Project, screen: &Screen) -> Result<u8,
     if args.from_hook {
         fresh::mark();
     }
+    let annotate = |text: String| {
+        if args.ci && annotate::is_github() {
+            screen.annotate(&text);
+        }
+    };
+    verify(args, project, screen, annotate)
+        .inspect_err(|error| annotate(annotate::github_error(error)))
+}
+
+fn verify(
+    args: &Args,
+    project: &Project,
+    screen: &Screen,
+    annotate: impl Fn(String),
+) -> Result<u8, Error> {
     let mut looked = look::look(args, project)?;
     let mut fixed = false;
     if args.fix && looked.can_be_fixed() {
@@ -42,13 +58,16 @@ pub(crate) fn run(args: &Args, project: &Project, screen: &Screen) -> Result<u8,
         looked.findings.extend(look::all_files(project, &looked));
     }
     looked.warnings.extend(local.warnings());
-    let code = code_of_all(looked.findings.iter().map(|found| found.code));
-    let code = code.unwrap_or(exit_code::OK);
+    if let Some(path) = &args.sarif {
+        annotate::write_sarif(&looked, path)?;
+    }
+    annotate(annotate::github(&looked));
     match screen.is_json() {
         true => json::print(&answer(&looked, fixed)),
         false => show(&looked, fixed, screen),
     }
-    Ok(code)
+    let code = code_of_all(looked.findings.iter().map(|found| found.code));
+    Ok(code.unwrap_or(exit_code::OK))
 }
 
 fn show(looked: &Looked, fixed: bool, screen: &Screen) {
