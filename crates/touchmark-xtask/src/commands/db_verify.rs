@@ -57,7 +57,7 @@ pub(crate) struct Args {
     /// Record that the file of this migration was edited in comments and white space only: its
     /// text takes the place of the one that was applied, with your name from git. It is compared
     /// first, and refused where more was changed
-    #[arg(long, value_name = "VERSION", conflicts_with_all = ["all", "offline"])]
+    #[arg(long, value_name = "VERSION", conflicts_with_all = ["all", "offline", "staged", "ci", "record"])]
     accept_cosmetic: Option<String>,
     /// Compare what is staged with what is merged or deployed, without a database
     #[arg(long, conflicts_with_all = ["all", "offline"])]

@@ -131,6 +131,8 @@ fn more_than_a_cosmetic_edit_is_refused() {
 #[test]
 fn what_cant_be_proven_is_refused() {
     let project = applied();
+    let both = project.run(&["db-verify", "--accept-cosmetic", "1", "--staged"]);
+    assert_eq!(both.code, 2, "{}", both.stderr);
     screen!(accept(&project, "7"), @"
         Database test_n at 127.0.0.1:[port]
     error: there is no versioned migration 7
