@@ -134,8 +134,8 @@ fn heads(workspace: &Path) -> Vec<PathBuf> {
     others.filter(|path| path.exists()).chain(branch).collect()
 }
 
-/// What git says; nothing where it fails, or is not there. It writes nothing, and starts nothing
-/// that the repository's configuration names.
+/// What git says; nothing where it fails, or is not there. It writes nothing, and starts no
+/// monitor of the file system.
 fn git(directory: &Path, arguments: &[&str]) -> Option<String> {
     let mut command = Command::new("git");
     // A hook of git speaks of its own repository.

@@ -54,6 +54,8 @@ pub(crate) enum Damage {
     Decode(#[from] DecodeError),
     #[error("carries migrations that were changed after they were built: the digest is another")]
     Digest,
+    #[error("carries forged names: there are control characters in them")]
+    Names,
     #[error("carries a forged {0}: its checksum is not that of its SQL")]
     Leaf(String),
     #[error("carries a forged {0}: its chain value does not follow from the migrations before it")]

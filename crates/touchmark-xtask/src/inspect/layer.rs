@@ -97,7 +97,7 @@ fn unpack(layer: impl Read, programs: &mut Programs) -> Result<(), String> {
     Ok(())
 }
 
-/// `/app/server` of `./app/server`; nothing of a path that leaves the image, or is no text.
+/// `/app/server` of `./app/server`; nothing of a path that leaves the image, or can't be shown.
 fn absolute(path: &Path) -> Option<String> {
     let mut out = String::new();
     for part in path.components() {
@@ -110,7 +110,7 @@ fn absolute(path: &Path) -> Option<String> {
             Component::ParentDir | Component::Prefix(_) => return None,
         }
     }
-    Some(out).filter(|path| !path.is_empty())
+    Some(out).filter(|path| !path.is_empty() && !path.contains(char::is_control))
 }
 
 fn remove_below(programs: &mut Programs, directory: &str) {

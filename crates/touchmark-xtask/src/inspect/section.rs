@@ -15,6 +15,11 @@ pub(super) fn sets(section: &[u8]) -> Result<Vec<Carried>, Damage> {
         let set = check(&encoded)?;
         let end = encoded.as_bytes().len();
         let (stamp, length) = Stamp::open(rest.get(end..).unwrap_or_default())?;
+        let commit = stamp.commit.iter();
+        let texts = [&stamp.package, &stamp.version, &stamp.touchmark];
+        if texts.into_iter().chain(commit).any(|text| !is_plain(text)) {
+            return Err(Damage::Names);
+        }
         let (bytes, after) = rest.split_at_checked(end + length).unwrap_or((rest, &[]));
         out.push(Carried {
             file: None,
@@ -28,6 +33,11 @@ pub(super) fn sets(section: &[u8]) -> Result<Vec<Carried>, Damage> {
     Ok(out)
 }
 
+/// Whether a text from a program that may be anybody's can be shown on a terminal.
+fn is_plain(text: &str) -> bool {
+    text.chars().all(|c| c == '\t' || !c.is_control())
+}
+
 fn without_zeros(bytes: &[u8]) -> &[u8] {
     let zeros = bytes.iter().take_while(|byte| **byte == 0).count();
     bytes.get(zeros..).unwrap_or_default()
@@ -38,10 +48,20 @@ fn check(encoded: &Encoded) -> Result<MigrationSet, Damage> {
     if !encoded.is_intact() {
         return Err(Damage::Digest);
     }
-    let (directory, _) = encoded.names()?;
+    let (directory, history) = encoded.names()?;
+    if ![directory, &history.schema, &history.table]
+        .into_iter()
+        .all(is_plain)
+    {
+        return Err(Damage::Names);
+    }
     let mut previous = Checksum::EMPTY;
     let mut migrations = Vec::new();
     for migration in encoded.migrations()? {
+        let why = migration.up.directives.irreversible.as_deref();
+        if !is_plain(migration.name) || !is_plain(why.unwrap_or_default()) {
+            return Err(Damage::Names);
+        }
         let (kind, version) = (migration.kind, migration.version);
         if leaf(kind, version, migration.name, migration.up.sql) != migration.leaf {
             return Err(Damage::Leaf(migration.to_string()));

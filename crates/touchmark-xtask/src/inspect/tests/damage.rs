@@ -77,6 +77,18 @@ fn forged() {
 }
 
 #[test]
+fn names_that_write_on_the_terminal() {
+    let mut named = set(&FILES);
+    let escape = stamp("\x1b[2J").encode();
+    named.extend(&escape);
+    check(&named, Damage::Names);
+    let mut named = set(&FILES);
+    let name = position(&named, b"\x01b");
+    named[name + 1] = 0x1b;
+    check(&sealed(named), Damage::Names);
+}
+
+#[test]
 fn something_else_behind_it() {
     let mut section = section("app", &FILES);
     section.extend(b"\0\0more");
