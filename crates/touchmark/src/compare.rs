@@ -200,7 +200,7 @@ fn recorded(
     }
     if row.id.name != migration.name {
         let applied = row.id.name.clone();
-        let origin = Origin::of(row);
+        let origin = Origin::of(lookup.application(row));
         findings.push(Finding::Renamed {
             id,
             applied,
@@ -211,7 +211,7 @@ fn recorded(
     let is_superseded = lookup.is_superseded(migration);
     if row.leaf != migration.leaf && !is_superseded {
         let applied = Some(row.leaf);
-        let origin = Origin::of(row);
+        let origin = Origin::of(lookup.application(row));
         findings.push(Finding::Edited {
             id,
             applied,
