@@ -48,12 +48,14 @@ pub enum Finding {
         /// Which build applied it, and when.
         origin: Origin,
     },
-    /// It is applied, and the set does not have it.
+    /// It is applied, or begun, and the set does not have it.
     Missing {
         /// Which.
         id: MigrationId,
         /// Which build applied it, and when.
         origin: Origin,
+        /// False where it is being applied, or was interrupted.
+        finished: bool,
     },
     /// A newer one is applied already.
     OutOfOrder {
@@ -166,6 +168,7 @@ pub fn compare(set: &[EncodedMigration], rows: &Rows) -> Comparison {
     findings.extend(unknown.iter().map(|unknown| Finding::Missing {
         id: unknown.id.clone(),
         origin: unknown.origin.clone(),
+        finished: unknown.finished,
     }));
     findings.sort_by_key(|finding| finding.id().key());
     Comparison {

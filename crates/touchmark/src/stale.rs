@@ -20,7 +20,9 @@ pub(crate) fn rebuild(finding: &Finding, build: &str) -> Option<String> {
              renamed since this binary was built, build it again",
             id.short()
         ),
-        Finding::Missing { id, .. } => format!(
+        Finding::Missing {
+            id, finished: true, ..
+        } => format!(
             "this binary ({build}) does not carry {id}, which {by} applied at {at}: if the file was added since \
              this binary was built, build it again"
         ),

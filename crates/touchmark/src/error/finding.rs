@@ -36,8 +36,9 @@ impl fmt::Display for Finding {
             Finding::Renamed { id, applied, .. } => {
                 write!(f, "{id} was applied under the name {applied}")
             }
-            Finding::Missing { id, .. } => {
-                write!(f, "{id} is applied, and this set does not have it")
+            Finding::Missing { id, finished, .. } => {
+                let is = if *finished { "applied" } else { "unfinished" };
+                write!(f, "{id} is {is}, and this set does not have it")
             }
             Finding::OutOfOrder { id, newest, .. } => {
                 write!(f, "{id} is not applied, and the newer {newest} is")

@@ -355,7 +355,7 @@ fn refusals() {
         "V2",
         "V1? V2",
         "latest",
-        "V1__m is applied, and this set does not have it",
+        "V1__m is unfinished, and this set does not have it",
     );
     check(
         "V1 V5",
