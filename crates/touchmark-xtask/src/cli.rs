@@ -15,7 +15,7 @@ const ENVIRONMENT: &str = "Configuration: a flag goes before the environment, th
 [workspace.metadata.touchmark] in Cargo.toml.
   MIGRATION_DATABASE_URL, DATABASE_URL   the database (also read from .env)
   TOUCHMARK_ENGINE, TOUCHMARK_DIRECTORY, TOUCHMARK_DATABASE, TOUCHMARK_HISTORY_SCHEMA,
-  TOUCHMARK_HISTORY_TABLE, TOUCHMARK_COMPOSE_FILE, TOUCHMARK_COMPOSE_SERVICE
+  TOUCHMARK_HISTORY_TABLE, TOUCHMARK_COMPOSE_FILE, TOUCHMARK_COMPOSE_SERVICE, TOUCHMARK_UPSTREAM
                                          as the flags and the keys of that name
   NO_COLOR                               no colour
 

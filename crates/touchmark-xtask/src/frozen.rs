@@ -128,7 +128,12 @@ pub(crate) fn violations(staged: &Staged<'_>) -> Vec<Violation> {
 
 fn of_file(frozen: &Frozen, staged: &Staged<'_>) -> Option<Wrong> {
     let entry = &frozen.entry;
-    let file = staged.files.iter().find(|file| is_same(entry, &file.name));
+    // Of V1 and V001, where the digits have changed, the one that is there.
+    let files = staged
+        .files
+        .iter()
+        .filter(|file| is_same(entry, &file.name));
+    let file = files.max_by_key(|file| file.staged.is_some());
     let now = match (file, &frozen.by) {
         (Some(file), _) => file.staged.as_ref(),
         // As it is in the base, where it is merged.

@@ -4,6 +4,7 @@
 //! several questions where it can.
 
 mod base;
+mod changes;
 mod objects;
 
 use std::ffi::OsStr;
@@ -13,6 +14,7 @@ use std::process::{Command, Output, Stdio};
 use std::{env, fs};
 
 pub(crate) use base::{Base, Standpoint, Wanted, find as find_base, upstream};
+pub(crate) use changes::{Blob, Change};
 pub(crate) use objects::Objects;
 
 /// A repository with a working tree, and the index that is looked at: that of a running hook,
@@ -55,30 +57,6 @@ impl Error {
             Error::Outside { .. } => Some("run the command in the repository of the migrations"),
             Error::Run(_) | Error::Failed { .. } => None,
         }
-    }
-}
-
-/// What differs between a tree and the index for one path.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Change {
-    /// Relative to the top, with `/`.
-    pub path: String,
-    pub old: Option<Blob>,
-    pub new: Option<Blob>,
-    /// A merge has left several versions of it.
-    pub is_unmerged: bool,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Blob {
-    pub mode: String,
-    pub id: String,
-}
-
-impl Blob {
-    /// Neither a link nor a submodule.
-    pub(crate) fn is_file(&self) -> bool {
-        self.mode.starts_with("100")
     }
 }
 
@@ -200,10 +178,30 @@ impl Git {
             "--",
             directory,
         ])?;
-        changes(&stdout).ok_or_else(|| Error::Failed {
+        changes::read(&stdout).ok_or_else(|| Error::Failed {
             command: "diff-index".into(),
             cause: "its answer is not understood".into(),
         })
+    }
+
+    /// The paths of files of one name that a tree has and the index has not.
+    pub(crate) fn deleted(&self, tree: &str, name: &str) -> Result<Vec<String>, Error> {
+        let anywhere = format!("**/{name}");
+        let stdout = self.run(&[
+            "--glob-pathspecs",
+            "diff-index",
+            "--cached",
+            "--name-only",
+            "-z",
+            "--no-renames",
+            "--diff-filter=D",
+            tree,
+            "--",
+            &anywhere,
+        ])?;
+        let text = String::from_utf8_lossy(&stdout);
+        let paths = text.split('\0').filter(|path| !path.is_empty());
+        Ok(paths.map(str::to_owned).collect())
     }
 
     /// Puts a text into the index, as a file at `path`.
@@ -293,67 +291,4 @@ fn failed(command: &str, output: &Output) -> Error {
 fn first_line(bytes: &[u8]) -> Option<String> {
     let text = String::from_utf8_lossy(bytes);
     text.lines().next().map(str::to_owned)
-}
-
-/// Reads `:100644 100644 <old> <new> M\0path\0…`.
-fn changes(raw: &[u8]) -> Option<Vec<Change>> {
-    let mut fields = raw
-        .split(|byte| *byte == 0)
-        .filter(|field| !field.is_empty());
-    let mut out = Vec::new();
-    while let Some(meta) = fields.next() {
-        let meta = std::str::from_utf8(meta).ok()?.strip_prefix(':')?;
-        let path = String::from_utf8_lossy(fields.next()?).into_owned();
-        let words: Vec<&str> = meta.split(' ').collect();
-        let [old_mode, new_mode, old, new, status] = words[..] else {
-            return None;
-        };
-        let blob = |mode: &str, id: &str| {
-            let is_there = mode.bytes().any(|byte| byte != b'0');
-            is_there.then(|| Blob {
-                mode: mode.to_owned(),
-                id: id.to_owned(),
-            })
-        };
-        out.push(Change {
-            path,
-            old: blob(old_mode, old),
-            new: blob(new_mode, new),
-            is_unmerged: status == "U",
-        });
-    }
-    Some(out)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn raw_differences_are_read() {
-        let raw = b":000000 100644 0000 abcd A\0m/V2__gr\xc3\xb6\xc3\x9fe.sql\0:100644 000000 abcd 0000 D\0m/a b\0\
-                    :000000 000000 0000 0000 U\0m/c\0";
-        let changes = changes(raw).unwrap();
-        let shown: Vec<_> = changes
-            .iter()
-            .map(|c| {
-                (
-                    c.path.as_str(),
-                    c.old.is_some(),
-                    c.new.is_some(),
-                    c.is_unmerged,
-                )
-            })
-            .collect();
-        assert_eq!(
-            shown,
-            [
-                ("m/V2__größe.sql", false, true, false),
-                ("m/a b", true, false, false),
-                ("m/c", false, false, true)
-            ]
-        );
-        assert_eq!(super::changes(b"").unwrap(), []);
-        assert_eq!(super::changes(b"fatal"), None);
-    }
 }

@@ -1,6 +1,7 @@
 //! `db-verify --staged` and `--ci`: what is about to be committed changes nothing that is merged
 //! or deployed. Asks git and no database.
 
+mod all_files;
 mod annotate;
 mod finding;
 mod fix;
@@ -14,7 +15,7 @@ use super::Args;
 use super::difference::code_of_all;
 use crate::error::Error;
 use crate::exit_code;
-use crate::git::{Base, Git};
+use crate::git::Base;
 use crate::json;
 use crate::project::Project;
 use crate::screen::{Screen, coloured};
@@ -55,7 +56,9 @@ fn verify(
     }
     let local = ledger::ask(&looked, project);
     if args.ci {
-        looked.findings.extend(look::all_files(project, &looked));
+        looked
+            .findings
+            .extend(all_files::all_files(project, &looked));
     }
     looked.warnings.extend(local.warnings());
     if let Some(path) = &args.sarif {
@@ -124,12 +127,6 @@ fn answer(looked: &Looked, fixed: bool) -> json::Staged {
         warnings: looked.warnings.iter().map(place).collect(),
         fixed,
     }
-}
-
-/// Whether a lock that is written now would get lost: git throws the index of a partial commit
-/// away.
-fn is_lost() -> bool {
-    Git::is_partial_commit()
 }
 
 impl Found {

@@ -143,3 +143,46 @@ fn no_repository() {
     command.env("PATH", "");
     seen!(run(command));
 }
+
+#[test]
+fn migrations_that_are_moved() {
+    let repository = Repository::new();
+    fs::create_dir(repository.path("db")).unwrap();
+    repository.git(&["mv", "migrations", "db/migrations"]);
+    let manifest = repository.read("Cargo.toml");
+    let moved = format!("{manifest}[workspace.metadata.touchmark]\ndirectory = 'db/migrations'\n");
+    fs::write(repository.path("Cargo.toml"), moved).unwrap();
+    seen!(repository.staged());
+    fs::write(repository.path("db/migrations/V1__one.sql"), "SELECT 1;\n").unwrap();
+    let edited = repository.staged();
+    assert_eq!(edited.code, 20, "{}", edited.screen());
+}
+
+#[test]
+fn a_link_is_no_text() {
+    let repository = Repository::new();
+    repository.write("V3__three.sql", THREE);
+    repository.lock();
+    repository.commit("three");
+    for file in ["V1__one.sql", "V3__three.sql"] {
+        repository.remove(file);
+        repository.write(".other", "SELECT 'other';\n");
+        std::os::unix::fs::symlink(".other", repository.path("migrations").join(file)).unwrap();
+    }
+    let run = repository.staged();
+    assert_eq!(run.code, 20, "{}", run.screen());
+    assert_eq!(run.stderr.matches("error:").count(), 1, "{}", run.stderr);
+    assert!(run.stderr.contains("V1__one was edited"), "{}", run.stderr);
+}
+
+#[test]
+fn digits_of_a_version_do_not_count() {
+    let repository = Repository::new();
+    repository.rename("V1__one.sql", "V001__one.sql");
+    repository.rename("V2__two.sql", "V02__two.sql");
+    assert_eq!(repository.staged().code, 0);
+    repository.commit("digits");
+    repository.git(&["branch", "-qf", "main"]);
+    repository.rename("V001__one.sql", "V1__one.sql");
+    assert_eq!(repository.staged().code, 0);
+}

@@ -6,7 +6,6 @@ use std::fs;
 use touchmark_core::lock::{self, Entry, FILE, Lock};
 use touchmark_core::{FileName, file_name};
 
-use super::is_lost;
 use super::look::Looked;
 use crate::error::Error;
 use crate::git::{Git, Objects};
@@ -15,7 +14,7 @@ use crate::project::Project;
 /// Gives whether the index was changed.
 pub(crate) fn fix(looked: &Looked, project: &Project) -> Result<bool, Error> {
     let path = looked.path(FILE);
-    if is_lost() {
+    if Git::is_partial_commit() {
         return Err(Error::Refused {
             message: format!(
                 "`git commit FILE` takes only what it names, so {path} can't be added to it"
