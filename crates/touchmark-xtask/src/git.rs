@@ -14,7 +14,7 @@ use std::process::{Command, Output, Stdio};
 use std::{env, fs};
 
 pub(crate) use base::{Base, Standpoint, Wanted, find as find_base, upstream};
-pub(crate) use changes::{Blob, Change};
+pub(crate) use changes::Change;
 pub(crate) use objects::Objects;
 
 /// A repository with a working tree, and the index that is looked at: that of a running hook,
