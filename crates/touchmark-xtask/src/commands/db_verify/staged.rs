@@ -67,13 +67,13 @@ fn verify(
     annotate(annotate::github(&looked));
     match screen.is_json() {
         true => json::print(&answer(&looked, fixed)),
-        false => show(&looked, fixed, screen),
+        false => show(&looked, fixed, args.ci, screen),
     }
     let code = code_of_all(looked.findings.iter().map(|found| found.code));
     Ok(code.unwrap_or(exit_code::OK))
 }
 
-fn show(looked: &Looked, fixed: bool, screen: &Screen) {
+fn show(looked: &Looked, fixed: bool, is_ci: bool, screen: &Screen) {
     for warning in &looked.warnings {
         screen.aside(warning.render(coloured()));
     }
@@ -86,7 +86,9 @@ fn show(looked: &Looked, fixed: bool, screen: &Screen) {
     }
     let against = against(looked.standpoint.bases.first());
     match (looked.findings.len(), looked.changed) {
-        (0, 0) => screen.detail("Verified", format_args!("no migration is changed{against}")),
+        // A hook has nothing to say about a commit without migrations.
+        (0, 0) if !is_ci => {}
+        (0, 0) => screen.done("Verified", format_args!("no migration is changed{against}")),
         (0, 1) => screen.done("Verified", format_args!("1 changed migration{against}")),
         (0, count) => screen.done(
             "Verified",
