@@ -83,10 +83,16 @@ pub(crate) fn of_violation(violation: &Violation, context: Context<'_>) -> Found
             at_line(format!("{entry} was deleted, and it {by_whom}")),
             back,
         ),
-        Wrong::Renamed { to } | Wrong::Moved { to } => (
-            at_line(format!("{entry} was renamed to {to}, and it {by_whom}")),
-            back,
-        ),
+        Wrong::Renamed { to } | Wrong::Moved { to } => {
+            let new = format!("{prefix}{}", to.file_name());
+            let help = format!(
+                "rename it back with `git mv {} {}`; {anew}",
+                quoted(&new),
+                quoted(&file)
+            );
+            let message = format!("{entry} was renamed to {to}, and it {by_whom}");
+            (at_line(message), help)
+        }
         Wrong::Before { newest } => {
             let which = frozen(&newest.entry, by);
             let newest = &newest.entry;

@@ -1,10 +1,12 @@
 //! What may be changed must still be as its line says, and be right.
 
+use std::collections::HashMap;
+
 use touchmark_core::lock::{self, Change, Difference, Entry, FILE, Lines, Lock};
 use touchmark_core::{Diagnostic, Severity};
 
 use super::judge::Judged;
-use super::touched::{Touched, contents, name_of, names, shown};
+use super::touched::{Touched, contents, name_of, names, shown, shown_name};
 use super::{Eyes, Looked};
 use crate::commands::db_verify::staged::finding::{of_content, of_difference};
 use crate::commands::db_verify::staged::fix;
@@ -77,11 +79,12 @@ impl Eyes<'_> {
             return Ok(());
         }
         let staged = fix::staged_files(&looked.git, &looked.prefix)?;
+        let ups = staged.iter().filter(|(name, _)| !name.is_down);
+        let ups: HashMap<_, _> = ups
+            .map(|(name, file)| (shown_name(name), (name, file)))
+            .collect();
         for entry in unknown {
-            let file = staged
-                .iter()
-                .find(|(name, _)| !name.is_down && names(name, entry));
-            if let Some((name, file)) = file {
+            if let Some((name, file)) = ups.get(&entry.to_string()) {
                 let touched = self.read(looked, file.trim_end_matches(".sql"), name)?;
                 held.files.extend(touched.entry);
             }

@@ -138,14 +138,14 @@ pub(super) fn name_of(entry: &Entry) -> FileName {
 }
 
 pub(super) fn shown(touched: &Touched) -> String {
-    match touched.name.kind {
-        Kind::Repeatable => format!("R__{}", touched.name.name),
-        kind => format!(
-            "{}{}__{}",
-            kind.letter(),
-            touched.name.version,
-            touched.name.name
-        ),
+    shown_name(&touched.name)
+}
+
+/// As [`Entry`] shows it.
+pub(super) fn shown_name(name: &FileName) -> String {
+    match name.kind {
+        Kind::Repeatable => format!("R__{}", name.name),
+        kind => format!("{}{}__{}", kind.letter(), name.version, name.name),
     }
 }
 
