@@ -9,7 +9,11 @@
 //! production V41 <chain over the leaves of V1 to V41> 2026-11-21
 //! staging V42 <chain> 2026-11-21
 //! staging U40 <leaf> 2026-11-21
+//! replaced V39 <leaf that it had> 2026-11-21
 //! ```
+//!
+//! A line of `replaced` says that a merged migration is meant to have another text than it had when
+//! it was merged: it was applied nowhere, or only its comments were edited.
 
 use std::fmt;
 
@@ -19,6 +23,9 @@ use crate::{Checksum, Kind, checksum};
 
 /// The name of the file in the directory of the migrations.
 pub const FILE: &str = "environments.lock";
+
+/// What stands in the place of an environment where a merged migration was replaced.
+const REPLACED: &str = "replaced";
 
 /// One line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,6 +49,20 @@ pub struct Watermark {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Environments {
     lines: Vec<Watermark>,
+    replaced: Vec<Replaced>,
+}
+
+/// A merged migration that is meant to have another text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Replaced {
+    /// Versioned or out of order.
+    pub kind: Kind,
+    /// The version.
+    pub version: i64,
+    /// The leaf that it had.
+    pub leaf: Checksum,
+    /// The day in UTC on which that was said.
+    pub date: String,
 }
 
 impl Environments {
@@ -50,7 +71,7 @@ impl Environments {
     /// # Errors
     /// The first line that is not one.
     pub fn parse(text: &str, file: &str) -> Result<Environments, Diagnostic> {
-        let mut lines = Vec::new();
+        let mut environments = Environments::default();
         for (at, line) in text.lines().enumerate() {
             if line.is_empty() || line.starts_with('#') {
                 continue;
@@ -62,20 +83,58 @@ impl Environments {
                     .at(place)
                     .help("bring it back from git, or record the environment again: `cargo xtask db-verify --record NAME`")
             })?;
-            lines.push(watermark);
+            if watermark.environment == REPLACED {
+                environments.replaced.push(Replaced {
+                    kind: watermark.kind,
+                    version: watermark.version,
+                    leaf: watermark.checksum,
+                    date: watermark.date,
+                });
+            } else {
+                environments.lines.push(watermark);
+            }
         }
-        Ok(Environments::new(lines))
+        environments.sort();
+        Ok(environments)
     }
 
-    fn new(mut lines: Vec<Watermark>) -> Environments {
+    fn sort(&mut self) {
         let order = |mark: &Watermark| (mark.environment.clone(), mark.kind, mark.version);
-        lines.sort_by_key(order);
-        Environments { lines }
+        self.lines.sort_by_key(order);
+        self.replaced.sort_by_key(|one| (one.version, one.leaf));
     }
 
     /// All lines.
     pub fn lines(&self) -> &[Watermark] {
         &self.lines
+    }
+
+    /// Says that a merged migration is meant to have another text than this line of the lock.
+    pub fn replace(&mut self, entry: &Entry, date: &str) {
+        if !self.is_replaced(entry) {
+            self.replaced.push(Replaced {
+                kind: entry.kind,
+                version: entry.version,
+                leaf: entry.leaf,
+                date: date.to_owned(),
+            });
+            self.sort();
+        }
+    }
+
+    /// Whether that was said of this line of the lock.
+    pub fn is_replaced(&self, entry: &Entry) -> bool {
+        self.replaced
+            .iter()
+            .any(|one| (one.version, one.leaf) == (entry.version, entry.leaf))
+    }
+
+    /// The environments that have applied a version.
+    pub fn deployed(&self, kind: Kind, version: i64) -> impl Iterator<Item = &Watermark> {
+        self.lines.iter().filter(move |mark| match mark.kind {
+            Kind::Versioned => kind == Kind::Versioned && version <= mark.version,
+            _ => version == mark.version,
+        })
     }
 
     /// The watermark of an environment.
@@ -89,7 +148,7 @@ impl Environments {
     /// nothing has changed, the day stays, too.
     pub fn record(&mut self, environment: &str, applied: &[Entry], date: &str) {
         let mut new = watermarks(environment, applied, date);
-        let (old, mut lines): (Vec<_>, Vec<_>) = std::mem::take(&mut self.lines)
+        let (old, lines): (Vec<_>, Vec<_>) = std::mem::take(&mut self.lines)
             .into_iter()
             .partition(|mark| mark.environment == environment);
         for mark in &mut new {
@@ -100,14 +159,16 @@ impl Environments {
                 mark.date.clone_from(&old.date);
             }
         }
-        lines.extend(new);
-        *self = Environments::new(lines);
+        self.lines = lines;
+        self.lines.extend(new);
+        self.sort();
     }
 }
 
 /// Whether a name can stand in the file.
 pub fn is_environment(name: &str) -> bool {
     !name.is_empty()
+        && name != REPLACED
         && name
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
@@ -145,7 +206,7 @@ fn read(line: &str, number: usize) -> Option<Watermark> {
         return None;
     };
     let kind = Kind::from_letter(id.chars().next()?)?;
-    let is_right = is_environment(environment)
+    let is_right = (is_environment(environment) || environment == REPLACED)
         && kind != Kind::Repeatable
         && id[1..].bytes().all(|byte| byte.is_ascii_digit())
         && date
@@ -171,6 +232,14 @@ impl fmt::Display for Environments {
                 f,
                 "{} {letter}{} {} {}",
                 mark.environment, mark.version, mark.checksum, mark.date
+            )?;
+        }
+        for one in &self.replaced {
+            let letter = one.kind.letter();
+            writeln!(
+                f,
+                "{REPLACED} {letter}{} {} {}",
+                one.version, one.leaf, one.date
             )?;
         }
         Ok(())
@@ -239,6 +308,22 @@ mod tests {
         let staging = read.of("staging").unwrap();
         assert_eq!((staging.version, staging.date.as_str()), (4, "2026-12-01"));
         assert_eq!(read.lines().len(), 2);
+    }
+
+    #[test]
+    fn what_is_replaced_is_no_environment() {
+        let mut environments = Environments::default();
+        environments.record("staging", &[v(1), v(2)], "2026-11-21");
+        environments.replace(&v(3), "2026-11-22");
+        environments.replace(&v(3), "2026-11-23");
+        let text = environments.to_string();
+        assert_eq!(text.matches("replaced V3").count(), 1, "{text}");
+        let read = Environments::parse(&text, "e").unwrap();
+        assert_eq!(read.to_string(), text);
+        assert!(read.is_replaced(&v(3)) && !read.is_replaced(&v(2)));
+        assert_eq!(read.deployed(Kind::Versioned, 2).count(), 1);
+        assert_eq!(read.deployed(Kind::Versioned, 3).count(), 0);
+        assert!(!is_environment("replaced"));
     }
 
     #[test]

@@ -29,6 +29,7 @@ use crate::{exit_code, json};
   cargo xtask db-lock                   write down what the files are now
   cargo xtask db-lock --check           say what differs, and write nothing
   cargo xtask db-lock --rebase          give later versions to what is not merged: after a merge conflict
+  cargo xtask db-lock --replace 7       V7 is merged, fails everywhere, and was mended
   cargo xtask db-lock --seal            also files with errors in them, which are applied already")]
 pub(crate) struct Args {
     /// Say what differs, and write nothing
@@ -38,6 +39,10 @@ pub(crate) struct Args {
     /// front of it [default: the upstream branch, or the other side of a merge]
     #[arg(long, value_name = "BASE", num_args = 0..=1, conflicts_with_all = ["check", "seal"])]
     rebase: Option<Option<String>>,
+    /// Say in environments.lock that a merged migration is meant to have another text: one that is
+    /// applied nowhere, or of which only comments and white space were edited
+    #[arg(long, value_name = "VERSION", conflicts_with_all = ["check", "rebase"])]
+    replace: Option<String>,
     /// Lock files whose content is wrong, too: they are applied, so they can't be mended any more
     #[arg(long, conflicts_with = "check")]
     seal: bool,
@@ -65,6 +70,13 @@ pub(crate) fn run(args: &Args, project: &Project, screen: &Screen) -> Result<u8,
         ),
         false => Lock::of(&project.read(screen)?.set),
     };
+    if let Some(which) = &args.replace {
+        let replaced = merged::replace(project, &after, which)?;
+        if !screen.is_json() {
+            screen.done("Replaced", &replaced.entry);
+            screen.help(replaced.advice());
+        }
+    }
     if !args.check {
         merged::refuse(project, &after)?;
     }

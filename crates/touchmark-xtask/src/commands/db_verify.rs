@@ -9,7 +9,7 @@ mod database;
 mod diff;
 pub(crate) mod difference;
 pub(crate) mod lock;
-mod record;
+pub(crate) mod record;
 pub(crate) mod staged;
 
 use std::path::PathBuf;

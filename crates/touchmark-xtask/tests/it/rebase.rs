@@ -280,7 +280,7 @@ fn what_is_merged_is_not_locked_again_in_another_way() {
     );
     screen!(project.run(&["db-lock"]), @r#"
     error: V2__names is merged into main, and was edited since
-    help: put the file back, and write the change as a new migration: `cargo xtask db-new`
+    help: put the file back, and write the change as a new migration: `cargo xtask db-new`; one that is applied nowhere may be mended: `cargo xtask db-lock --replace 2`
     ---
     exit 20
     "#);

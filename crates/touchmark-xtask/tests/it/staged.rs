@@ -3,6 +3,7 @@
 mod ci;
 mod merges;
 mod places;
+mod replaced;
 mod watermarks;
 
 use crate::Run;

@@ -33,15 +33,8 @@ pub(crate) fn run(
     project: &Project,
     screen: &Screen,
 ) -> Result<u8, Error> {
-    let path = project.directory.join(FILE);
-    let label = format!("{}/{FILE}", project.label);
-    let text = match fs::read_to_string(&path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
-        Err(source) => return Err(Error::io("read", &path, source)),
-    };
-    let wrong = |problem: touchmark_core::Diagnostic| Error::Lock(problem.into());
-    let mut environments = Environments::parse(&text, &label).map_err(wrong)?;
+    let (text, mut environments) = read(project)?;
+    let label = label(project);
     let before = environments.of(name).map(|mark| mark.version);
     environments.record(name, &held.applied, &date());
     let after = environments.of(name).map(|mark| mark.version);
@@ -69,11 +62,7 @@ pub(crate) fn run(
             help: "migrate it first".into(),
         });
     }
-    let new = environments.to_string();
-    let written = new != text.replace("\r\n", "\n");
-    if written {
-        fs::write(&path, &new).map_err(|source| Error::io("write", &path, source))?;
-    }
+    let written = write(project, &text, &environments)?;
     if screen.is_json() {
         json::print(&json::Recorded {
             database: json::Database::of(database),
@@ -95,13 +84,41 @@ pub(crate) fn run(
     Ok(exit_code::OK)
 }
 
+/// The file's text, and what it says.
+pub(crate) fn read(project: &Project) -> Result<(String, Environments), Error> {
+    let path = project.directory.join(FILE);
+    let text = match fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+        Err(source) => return Err(Error::io("read", &path, source)),
+    };
+    let wrong = |problem: touchmark_core::Diagnostic| Error::Lock(problem.into());
+    let environments = Environments::parse(&text, &label(project)).map_err(wrong)?;
+    Ok((text, environments))
+}
+
+/// Writes the file, unless it is written already.
+pub(crate) fn write(project: &Project, text: &str, new: &Environments) -> Result<bool, Error> {
+    let path = project.directory.join(FILE);
+    let new = new.to_string();
+    let differs = new != text.replace("\r\n", "\n");
+    if differs {
+        fs::write(&path, &new).map_err(|source| Error::io("write", &path, source))?;
+    }
+    Ok(differs)
+}
+
+fn label(project: &Project) -> String {
+    format!("{}/{FILE}", project.label)
+}
+
 fn newest(applied: &[Entry]) -> Option<String> {
     let newest = applied.iter().max_by_key(|entry| entry.version)?;
     Some(format!("{}{}", newest.kind.letter(), newest.version))
 }
 
 /// Today in UTC, or the day that a reproducible build is said to be made on.
-fn date() -> String {
+pub(crate) fn date() -> String {
     let now = || {
         SystemTime::now()
             .duration_since(UNIX_EPOCH)

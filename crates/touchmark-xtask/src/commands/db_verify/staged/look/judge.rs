@@ -97,7 +97,9 @@ impl Eyes<'_> {
             files: &files,
             lines: lock.lines_of(&frozen).as_deref(),
         });
-        for violation in found {
+        let let_go = self.let_go(looked, &mut frozen)?;
+        let stays = |violation: &Violation| !let_go.contains(&violation.entry);
+        for violation in found.into_iter().filter(stays) {
             let what = |one: &Violation| (one.entry.to_string(), one.wrong.kind());
             let mut refused = judged.refused.iter();
             let is_said = refused.any(|said| what(said) == what(&violation));
