@@ -6,8 +6,8 @@ use clap::{Args, ColorChoice, Parser, Subcommand};
 use touchmark_engine::Kind;
 
 use crate::commands::{
-    completions, db_down, db_hook, db_inspect, db_lock, db_logs, db_migrate, db_new, db_psql,
-    db_reset, db_resolve, db_status, db_up, db_verify,
+    completions, db_current, db_down, db_history, db_hook, db_inspect, db_lock, db_logs,
+    db_migrate, db_new, db_psql, db_reset, db_resolve, db_status, db_up, db_verify,
 };
 use crate::{exit_code, json};
 
@@ -115,6 +115,8 @@ pub(crate) enum Command {
     DbNew(db_new::Args),
     DbLock(db_lock::Args),
     DbStatus(db_status::Args),
+    DbCurrent(db_current::Args),
+    DbHistory(db_history::Args),
     DbVerify(db_verify::Args),
     DbReset(db_reset::Args),
     DbResolve(db_resolve::Args),
@@ -135,6 +137,8 @@ impl Command {
             Command::DbNew(args) => args.json,
             Command::DbLock(args) => args.json,
             Command::DbStatus(args) => args.json,
+            Command::DbCurrent(args) => args.json,
+            Command::DbHistory(args) => args.json,
             Command::DbVerify(args) => args.json,
             Command::DbReset(args) => args.json,
             Command::DbResolve(args) => args.json,

@@ -1,7 +1,9 @@
 //! A file per command.
 
 pub(crate) mod completions;
+pub(crate) mod db_current;
 pub(crate) mod db_down;
+pub(crate) mod db_history;
 pub(crate) mod db_hook;
 pub(crate) mod db_inspect;
 pub(crate) mod db_lock;

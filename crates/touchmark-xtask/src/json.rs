@@ -165,6 +165,69 @@ pub struct Migration {
     pub build: Option<String>,
 }
 
+/// `db-current`.
+#[derive(Debug, Clone, Serialize)]
+pub struct Current {
+    /// The database.
+    pub database: Database,
+    /// The row of the newest version that is applied; none where nothing is.
+    pub current: Option<HistoryRow>,
+    /// Whether all versions of the files are applied, and no other.
+    pub head: bool,
+    /// The versions that are not applied, in order.
+    pub behind: Vec<String>,
+    /// The versions that are applied, or begun, and have no file.
+    pub ahead: Vec<String>,
+    /// What is wrong between files and database.
+    pub findings: Vec<Finding>,
+}
+
+/// `db-history`.
+#[derive(Debug, Clone, Serialize)]
+pub struct History {
+    /// The database.
+    pub database: Database,
+    /// The history table: `public.refinery_schema_history`.
+    pub history: String,
+    /// What was done, in that order.
+    pub rows: Vec<HistoryRow>,
+    /// What the next `db-migrate` applies, in that order.
+    pub pending: Vec<String>,
+}
+
+/// One row of the ledger, or of refinery's history where the ledger has none.
+#[derive(Debug, Clone, Serialize)]
+pub struct HistoryRow {
+    /// The number of the ledger's row.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub row: Option<i64>,
+    /// Which migration.
+    pub migration: String,
+    /// As the ledger has it: `applied`, `adopted`, `running`, `abandoned`, `removed`, `accepted` …;
+    /// `refinery` where only refinery's history has a row.
+    pub state: &'static str,
+    /// When it was finished; none while it runs.
+    pub at: Option<String>,
+    /// When it began.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<String>,
+    /// How long it took, where that was measured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub elapsed_ms: Option<u64>,
+    /// The role of the session.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub role: Option<String>,
+    /// The `application_name` of the session.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub application: Option<String>,
+    /// The build that carried it, or the command; of an accepted text, also who accepted it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub build: Option<String>,
+    /// The checksum of what was applied.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub leaf: Option<String>,
+}
+
 /// One thing that is wrong between files and database.
 #[derive(Debug, Clone, Serialize)]
 pub struct Finding {

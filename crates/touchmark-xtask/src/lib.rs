@@ -82,6 +82,8 @@ fn run(cli: &Cli, screen: &Screen) -> Result<u8, Error> {
         Command::DbNew(args) => commands::db_new::run(args, &project, screen),
         Command::DbLock(args) => commands::db_lock::run(args, &project, screen),
         Command::DbStatus(args) => commands::db_status::run(args, &project, screen),
+        Command::DbCurrent(args) => commands::db_current::run(args, &project, screen),
+        Command::DbHistory(args) => commands::db_history::run(args, &project, screen),
         Command::DbVerify(args) => commands::db_verify::run(args, &project, screen),
         Command::DbHook(args) => commands::db_hook::run(args, &project, screen),
         Command::DbReset(args) => commands::db_reset::run(args, &project, screen),

@@ -55,6 +55,10 @@ impl Screen {
         self.is_json
     }
 
+    pub(crate) fn is_verbose(&self) -> bool {
+        self.is_verbose
+    }
+
     /// Something that was done: a green verb.
     pub(crate) fn done(&self, verb: &str, text: impl Display) {
         self.verb(GOOD, verb, text);

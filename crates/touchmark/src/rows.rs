@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::time::Duration;
 
 use touchmark_core::encoded::EncodedMigration;
 use touchmark_core::{Checksum, Kind};
@@ -89,7 +90,7 @@ pub enum RowState {
 
 impl RowState {
     /// As the ledger writes it.
-    pub(crate) fn name(&self) -> &'static str {
+    pub fn name(&self) -> &'static str {
         match self {
             RowState::Applied => "applied",
             RowState::Adopted => "adopted",
@@ -150,6 +151,8 @@ pub struct LedgerRow {
     pub started_at: String,
     /// When it was finished.
     pub finished_at: Option<String>,
+    /// From the one to the other, to the millisecond.
+    pub elapsed: Option<Duration>,
 }
 
 /// Which build applied a migration, and when.

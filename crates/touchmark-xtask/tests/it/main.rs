@@ -6,6 +6,7 @@ mod accept;
 mod connect;
 mod engine;
 mod foreign;
+mod history;
 mod hook;
 mod inspect;
 mod interrupt;
@@ -164,8 +165,9 @@ macro_rules! screen {
 }
 use screen;
 
-const FILTERS: [(&str, &str); 8] = [
+const FILTERS: [(&str, &str); 9] = [
     (r"\x1b\[[0-9;]*m", ""),
+    (r" +\d+(\.\d)? m?s {2,}", " [time] "),
     (r" +\d+(\.\d)? m?s\n", " [time]\n"),
     (r"\(\d+\.\d+ s\)", "[time]"),
     (r"127\.0\.0\.1:\d+", "127.0.0.1:[port]"),

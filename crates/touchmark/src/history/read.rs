@@ -1,5 +1,7 @@
 //! Reading what a database records.
 
+use std::time::Duration;
+
 use tokio_postgres::SimpleQueryRow;
 use touchmark_core::{Checksum, Kind};
 
@@ -95,10 +97,11 @@ const LEDGER: &str = "id, kind, version, name, pg_catalog.encode(leaf, 'hex'), p
      state, statements_done, next_statement, \
      (SELECT pg_catalog.string_agg(pg_catalog.encode(s, 'hex'), ',' ORDER BY i) \
       FROM pg_catalog.unnest(statements) WITH ORDINALITY AS t(s, i)), \
-     role, application, build, started_at, finished_at, compatible";
+     role, application, build, started_at, finished_at, compatible, \
+     (1000 * EXTRACT(EPOCH FROM finished_at - started_at))::pg_catalog.int8";
 
 /// How many columns [`LEDGER`] has.
-const WIDTH: usize = 16;
+const WIDTH: usize = 17;
 
 /// What a row of the ledger applied.
 pub(crate) fn script_sql(tables: &Tables, row: i64) -> String {
@@ -178,6 +181,7 @@ fn ledger_row(row: &SimpleQueryRow) -> Result<LedgerRow, &'static str> {
         started_at: text(row, 13),
         finished_at: row.get(14).map(Into::into),
         compatible: row.get(15) == Some("t"),
+        elapsed: number(row, 16).map(Duration::from_millis),
     })
 }
 

@@ -98,6 +98,7 @@ fn rows(words: &str) -> Rows {
                 build: "app 2".into(),
                 started_at: String::new(),
                 finished_at: None,
+                elapsed: None,
             });
         }
     }
