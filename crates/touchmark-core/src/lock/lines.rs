@@ -1,22 +1,25 @@
 //! A lock of which only the lines are read that somebody asks for: a hook compares two locks of
 //! thousands of lines that differ in one.
 
+use std::cell::OnceCell;
 use std::cmp::Ordering;
 use std::ops::Range;
 
-use super::parse::{Reader, is_before};
+use super::parse::Reader;
 use super::{Entry, Fingerprint};
 use crate::diagnostic::Diagnostic;
 use crate::{Checksum, Kind, checksum};
 
 /// The text of a lock.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Lines<'a> {
     text: &'a str,
     file: &'a str,
     head: Checksum,
     /// Where the first line stands that is a migration's.
     body: usize,
+    /// Where each line begins, once a number of one is wanted.
+    starts: OnceCell<Vec<usize>>,
 }
 
 /// The lines that two locks do not share.
@@ -54,6 +57,7 @@ impl<'a> Lines<'a> {
                     file,
                     head,
                     body: at,
+                    starts: OnceCell::new(),
                 });
             }
         }
@@ -106,8 +110,8 @@ impl<'a> Lines<'a> {
     /// The first new line that is not as it should be.
     pub fn since(&self, older: Option<&Lines<'_>>) -> Result<Changed, Diagnostic> {
         let Some(older) = older else {
+            self.check_order(&(self.body..self.text.len()))?;
             let new = self.entries(self.body..self.text.len())?;
-            self.check_order(self.body..self.text.len(), &new)?;
             self.check_chain(Checksum::EMPTY, self.body)?;
             return Ok(Changed {
                 old: Vec::new(),
@@ -118,8 +122,8 @@ impl<'a> Lines<'a> {
         let (prefix, suffix) = shared(mine, theirs);
         let region = self.body + prefix..self.text.len() - suffix;
         let old = older.entries(older.body + prefix..older.text.len() - suffix)?;
+        self.check_order(&region)?;
         let new = self.entries(region.clone())?;
-        self.check_order(region.clone(), &new)?;
         // What only adds to the end goes on from the older head.
         let is_added = older.place_of(&Key::Separator).start <= older.body + prefix;
         match is_added {
@@ -132,20 +136,34 @@ impl<'a> Lines<'a> {
         Ok(Changed { old, new })
     }
 
-    fn check_order(&self, region: Range<usize>, new: &[Entry]) -> Result<(), Diagnostic> {
-        let mut before = match region.start > self.body {
-            true => self.entry_before(region.start),
-            false => None,
+    /// Every line is one, and stands where bisection looks for it: also those next to the region.
+    fn check_order(&self, region: &Range<usize>) -> Result<(), Diagnostic> {
+        let start = match region.start > self.body {
+            true => self.line_at(region.start - 1).start,
+            false => region.start,
         };
-        let after = self.entries_behind(region.end)?;
-        for entry in new.iter().chain(&after) {
-            if let Some(before) = &before
-                && !is_before(before, entry)
-            {
-                let message = format!("{entry} stands behind {before}");
-                return Err(self.wrong(entry.line, message));
+        let end = match region.end < self.text.len() {
+            true => self.line_at(region.end).end,
+            false => region.end,
+        };
+        let mut before: Option<&str> = None;
+        let numbers = self.number_of(start)..;
+        for (number, line) in numbers.zip(self.text[start..end].lines()) {
+            let Some(here) = key(line) else {
+                return Err(self.wrong(number, "this is not a line of a lock"));
+            };
+            let is_behind = before.and_then(key).is_some_and(|before| before >= here);
+            if is_behind {
+                let message = match (self.entry_of(number, line), before) {
+                    (Ok(entry), Some(before)) => match self.entry_of(number - 1, before) {
+                        Ok(before) => format!("{entry} stands behind {before}"),
+                        Err(_) => format!("{entry} stands behind the repeatable ones"),
+                    },
+                    _ => "this is not a line of a lock".into(),
+                };
+                return Err(self.wrong(number, message));
             }
-            before = Some(entry.clone());
+            before = Some(line);
         }
         Ok(())
     }
@@ -173,26 +191,6 @@ impl<'a> Lines<'a> {
         }
     }
 
-    fn entry_before(&self, at: usize) -> Option<Entry> {
-        let line = self.line_at(at - 1);
-        match self.text[line.clone()].trim_end().is_empty() && line.start > self.body {
-            true => self.entry(self.line_at(line.start - 1)).ok(),
-            false => self.entry(line).ok(),
-        }
-    }
-
-    /// The next line, if there is one.
-    fn entries_behind(&self, at: usize) -> Result<Vec<Entry>, Diagnostic> {
-        let mut end = at;
-        for line in self.text[at..].split_inclusive('\n') {
-            end += line.len();
-            if !line.trim_end().is_empty() {
-                break;
-            }
-        }
-        self.entries(at..end)
-    }
-
     fn entries(&self, region: Range<usize>) -> Result<Vec<Entry>, Diagnostic> {
         let reader = Reader {
             text: self.text,
@@ -201,18 +199,21 @@ impl<'a> Lines<'a> {
         let numbers = self.number_of(region.start)..;
         let lines = numbers.zip(self.text[region].lines());
         lines
-            .filter(|(_, line)| !line.is_empty() && !line.starts_with('#'))
+            .filter(|(_, line)| !line.is_empty())
             .map(|line| reader.entry(line))
             .collect()
     }
 
     fn entry(&self, line: Range<usize>) -> Result<Entry, Diagnostic> {
-        let number = self.number_of(line.start);
+        self.entry_of(self.number_of(line.start), &self.text[line])
+    }
+
+    fn entry_of(&self, number: usize, line: &'a str) -> Result<Entry, Diagnostic> {
         let reader = Reader {
             text: self.text,
             file: self.file,
         };
-        reader.entry((number, self.text[line].trim_end()))
+        reader.entry((number, line.trim_end()))
     }
 
     fn wrong(&self, number: usize, message: impl Into<String>) -> Diagnostic {
@@ -226,7 +227,11 @@ impl<'a> Lines<'a> {
 
     /// The number of the line that begins at a byte, from 1.
     fn number_of(&self, at: usize) -> usize {
-        self.text[..at].matches('\n').count() + 1
+        let starts = self.starts.get_or_init(|| {
+            let ends = self.text.match_indices('\n').map(|(at, _)| at + 1);
+            [0].into_iter().chain(ends).collect()
+        });
+        starts.partition_point(|start| *start <= at)
     }
 
     /// The line with a byte in it, with its line end.
@@ -316,161 +321,4 @@ fn longest(most: usize, is_equal: impl Fn(Range<usize>) -> bool) -> usize {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::Lock;
-    use super::*;
-
-    fn entry(kind: Kind, version: i64, name: &str) -> Entry {
-        Entry {
-            kind,
-            version,
-            digits: 0,
-            name: name.into(),
-            leaf: checksum::leaf(kind, version, name, "SELECT 1;"),
-            chain: Checksum::EMPTY,
-            semantic: Fingerprint([1; 8]),
-            down: None,
-            draft: false,
-            line: 0,
-        }
-    }
-
-    fn v(version: i64) -> Entry {
-        entry(Kind::Versioned, version, &format!("größe_{version}"))
-    }
-
-    fn r(name: &str) -> Entry {
-        entry(Kind::Repeatable, 0, name)
-    }
-
-    fn text(entries: Vec<Entry>) -> String {
-        Lock::new(entries).to_string()
-    }
-
-    fn shown(entries: &[Entry]) -> String {
-        let shown: Vec<_> = entries.iter().map(ToString::to_string).collect();
-        shown.join(" ")
-    }
-
-    #[test]
-    fn every_line_is_found() {
-        let text = text(vec![v(1), v(3), v(20), v(21), r("a"), r("b"), r("c")]);
-        for text in [text.clone(), text.replace('\n', "\r\n")] {
-            let lines = Lines::new(&text, "l").unwrap();
-            for (version, line) in [(1, 3), (3, 4), (20, 5), (21, 6)] {
-                let found = lines.find(Kind::Versioned, version, "").unwrap();
-                assert_eq!((found.version, found.line), (version, line));
-            }
-            for version in [0, 2, 22] {
-                assert_eq!(lines.find(Kind::Versioned, version, ""), None);
-            }
-            for (name, line) in [("a", 8), ("b", 9), ("c", 10)] {
-                let found = lines.find(Kind::Repeatable, 0, name).unwrap();
-                assert_eq!((found.name.as_str(), found.line), (name, line));
-            }
-            assert_eq!(lines.find(Kind::Repeatable, 0, "0"), None);
-            assert_eq!(lines.find(Kind::Repeatable, 0, "d"), None);
-            assert_eq!(lines.newest().unwrap().version, 21);
-            assert_eq!(lines.up_to(19).unwrap().len(), 2);
-        }
-    }
-
-    #[test]
-    fn a_lock_without_lines() {
-        let text = text(vec![]);
-        let lines = Lines::new(&text, "l").unwrap();
-        assert_eq!(lines.find(Kind::Versioned, 1, ""), None);
-        assert_eq!(lines.newest(), None);
-        assert_eq!(lines.since(Some(&lines)).unwrap(), Changed::default());
-        assert!(Lines::new("", "l").is_err());
-        assert!(Lines::new("V1 x", "l").is_err());
-    }
-
-    #[track_caller]
-    fn check(old: Vec<Entry>, new: Vec<Entry>, expected: (&str, &str)) {
-        let (old, new) = (text(old), text(new));
-        let old = Lines::new(&old, "old").unwrap();
-        let changed = Lines::new(&new, "new").unwrap().since(Some(&old)).unwrap();
-        assert_eq!((&*shown(&changed.old), &*shown(&changed.new)), expected);
-    }
-
-    #[test]
-    fn only_what_changed_is_read() {
-        let edited = |mut entry: Entry| {
-            entry.leaf = Checksum([7; 32]);
-            entry
-        };
-        check(vec![v(1), v(2), r("a")], vec![v(1), v(2), r("a")], ("", ""));
-        check(vec![v(1)], vec![v(1), v(2)], ("", "V2__größe_2"));
-        check(
-            vec![v(1), r("a")],
-            vec![v(1), v(2), r("a")],
-            ("", "V2__größe_2"),
-        );
-        check(vec![v(1), v(2)], vec![v(1)], ("V2__größe_2", ""));
-        check(
-            vec![r("a"), r("b")],
-            vec![r("a"), edited(r("b"))],
-            ("R__b", "R__b"),
-        );
-        check(vec![v(1)], vec![v(1), r("a")], ("", "R__a"));
-        check(vec![], vec![v(1), r("a")], ("", "V1__größe_1 R__a"));
-        // The chain values of all that follow change with it.
-        check(
-            vec![v(1), v(3), r("a")],
-            vec![v(1), v(2), v(3), r("a")],
-            ("V3__größe_3", "V2__größe_2 V3__größe_3"),
-        );
-        let all = text(vec![v(1), r("a")]);
-        let lines = Lines::new(&all, "l").unwrap();
-        assert_eq!(shown(&lines.since(None).unwrap().new), "V1__größe_1 R__a");
-    }
-
-    #[track_caller]
-    fn check_wrong(old: &str, new: &str, expected: &str) {
-        let old = Lines::new(old, "old").unwrap();
-        let wrong = Lines::new(new, "new").and_then(|new| new.since(Some(&old)));
-        assert_eq!(wrong.unwrap_err().to_string(), expected);
-    }
-
-    #[test]
-    fn a_new_line_that_is_wrong() {
-        let old = text(vec![v(1), v(2)]);
-        let new = text(vec![v(1), v(2), v(3)]);
-        let third = new.lines().nth(4).unwrap();
-        let conflict = new.replace(third, &format!("<<<<<<< HEAD\n{third}"));
-        check_wrong(
-            &old,
-            &conflict,
-            "new:5:1: error: a merge left its conflict in the lock",
-        );
-        let chain = "the chain value does not follow from the lines before it";
-        let leaf = v(3).leaf.to_hex();
-        let edited = new.replace(&leaf, &leaf.replace(&leaf[..4], "0000"));
-        check_wrong(&old, &edited, &format!("new:5:1: error: {chain}"));
-        let (first, second) = (new.lines().nth(2).unwrap(), new.lines().nth(3).unwrap());
-        let swapped = new
-            .replace(first, "X")
-            .replace(second, first)
-            .replace('X', second);
-        check_wrong(
-            &old,
-            &swapped,
-            "new:4:1: error: V1__größe_1 stands behind V2__größe_2",
-        );
-        let gone = new.replace(&format!("{second}\n"), "");
-        check_wrong(&old, &gone, &format!("new:4:1: error: {chain}"));
-        let head = old.lines().nth(1).unwrap();
-        let old_head = new.replace(new.lines().nth(1).unwrap(), head);
-        check_wrong(
-            &old,
-            &old_head,
-            "new:2:1: error: the head is not that of the lines below it",
-        );
-        check_wrong(
-            &old,
-            &format!("{new}V4"),
-            "new:6:1: error: this is not a line of a lock",
-        );
-    }
-}
+mod tests;
