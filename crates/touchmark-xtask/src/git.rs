@@ -184,8 +184,18 @@ impl Git {
         })
     }
 
-    /// The paths of files of one name that a tree has and the index has not.
-    pub(crate) fn deleted(&self, tree: &str, name: &str) -> Result<Vec<String>, Error> {
+    /// Where a commit has the file that is at `path` now: there, or where a file of that name was
+    /// taken away since, because its directory was moved.
+    pub(crate) fn find_moved(
+        &self,
+        objects: &mut Objects,
+        commit: &str,
+        path: &str,
+    ) -> Result<Option<String>, Error> {
+        if objects.get(&format!("{commit}:{path}"))?.is_some() {
+            return Ok(Some(path.to_owned()));
+        }
+        let name = path.rsplit('/').next().unwrap_or(path);
         let anywhere = format!("**/{name}");
         let stdout = self.run(&[
             "--glob-pathspecs",
@@ -195,13 +205,13 @@ impl Git {
             "-z",
             "--no-renames",
             "--diff-filter=D",
-            tree,
+            commit,
             "--",
             &anywhere,
         ])?;
         let text = String::from_utf8_lossy(&stdout);
-        let paths = text.split('\0').filter(|path| !path.is_empty());
-        Ok(paths.map(str::to_owned).collect())
+        let mut paths = text.split('\0').filter(|path| !path.is_empty());
+        Ok(paths.next().map(str::to_owned))
     }
 
     /// Puts a text into the index, as a file at `path`.

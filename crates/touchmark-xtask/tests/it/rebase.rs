@@ -206,6 +206,26 @@ fn a_rebase_does_the_same() {
 }
 
 #[test]
+fn names_that_move_into_each_others_place() {
+    let project = repository();
+    let ours = [
+        ("V3__fix.sql", A),
+        ("V4__fix.sql", "SELECT 4;\n"),
+        ("V4__fix.down.sql", "SELECT -4;\n"),
+    ];
+    add(&project, "feature", &ours);
+    add(&project, "main", &[("V3__theirs.sql", B)]);
+    conflict(&project, &["merge", "feature"]);
+    project.ok(&["db-lock", "--rebase"]);
+    let read = |file: &str| fs::read_to_string(project.path("migrations").join(file)).unwrap();
+    assert_eq!(read("V4__fix.sql"), A);
+    assert_eq!(read("V5__fix.sql"), "SELECT 4;\n");
+    assert_eq!(read("V5__fix.down.sql"), "SELECT -4;\n");
+    assert_eq!(files(&project).len(), 6);
+    project.ok(&["db-lock", "--check"]);
+}
+
+#[test]
 fn a_draft_stays_one() {
     let project = repository();
     project.ok(&["db-new", "ours"]);

@@ -111,7 +111,10 @@ fn find(project: &Project, after: &Lock) -> Result<Vec<Changed>, git::Error> {
         return Ok(out);
     }
     for base in standpoint.bases {
-        let text = objects.text(&format!("{}:{path}", base.commit))?;
+        let Some(there) = git.find_moved(&mut objects, &base.commit, &path)? else {
+            continue;
+        };
+        let text = objects.text(&format!("{}:{there}", base.commit))?;
         let Some(lock) = text.and_then(|text| Lock::parse(&text, &path).ok()) else {
             continue;
         };

@@ -33,7 +33,8 @@ pub(super) fn run(explicit: Option<&str>, project: &Project, screen: &Screen) ->
     let names = file_names(directory).map_err(|source| Error::io("read", directory, source))?;
     let drafts = fs::read_to_string(directory.join(FILE)).unwrap_or_default();
     let renumbered = renumber(&base.lock, &names, version::now())?;
-    for one in &renumbered {
+    // The last one first: the new name of one may be the old name of the next.
+    for one in renumbered.iter().rev() {
         rename(project, one, &names)?;
     }
     let files = lock::entries(directory, &project.label, &base.lock).map_err(Error::Files)?;
@@ -124,8 +125,12 @@ fn find(explicit: Option<&str>, project: &Project) -> Result<Base, Error> {
         (None, _) => (name, tip, false),
     };
     let path = super::path_in(&git, project)?;
-    let file = format!("{name}:{path}");
-    let text = objects.text(&format!("{commit}:{path}"))?;
+    let there = git.find_moved(&mut objects, &commit, &path)?;
+    let file = format!("{name}:{}", there.as_deref().unwrap_or(&path));
+    let text = match there {
+        Some(there) => objects.text(&format!("{commit}:{there}"))?,
+        None => None,
+    };
     let text = text.ok_or_else(|| {
         let problem = Diagnostic::error(file.as_str(), "the base has no lock");
         Error::Lock(

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::repository::{ONE, Repository, git, seen};
+use crate::repository::{ONE, Repository, git, program, seen};
 use crate::run;
 use crate::staged::THREE;
 
@@ -154,8 +154,26 @@ fn migrations_that_are_moved() {
     fs::write(repository.path("Cargo.toml"), moved).unwrap();
     seen!(repository.staged());
     fs::write(repository.path("db/migrations/V1__one.sql"), "SELECT 1;\n").unwrap();
-    let edited = repository.staged();
-    assert_eq!(edited.code, 20, "{}", edited.screen());
+    seen!(repository.staged());
+    let locked = repository.run(&["db-lock"]);
+    assert_eq!(locked.code, 20, "{}", locked.screen());
+    assert!(locked.stderr.contains("V1__one is merged into main"));
+    fs::write(repository.path("db/migrations/V1__one.sql"), ONE).unwrap();
+    repository.ok(&["db-lock", "--rebase"]);
+}
+
+/// What a message says to type works from any folder.
+#[test]
+fn what_is_said_puts_it_back() {
+    let repository = Repository::within("größe und so/server");
+    repository.remove("V1__one.sql");
+    let refused = repository.staged();
+    let (_, said) = refused.stderr.split_once("put it back with `").unwrap();
+    let (said, _) = said.split_once('`').unwrap();
+    let mut command = program("sh", &repository.path("migrations"));
+    command.args(["-c", said]);
+    assert_eq!(run(command).code, 0, "{said}");
+    repository.ok(&["db-verify", "--staged"]);
 }
 
 #[test]

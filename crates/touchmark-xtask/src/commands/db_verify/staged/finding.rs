@@ -26,6 +26,8 @@ pub(crate) struct Context<'a> {
     pub prefix: &'a str,
     /// What git restores files from.
     pub source: &'a str,
+    /// Where the migrations were there.
+    pub source_prefix: &'a str,
     /// The name of the entry's file, where it is known, and where it was changed first.
     pub file: Option<&'a str>,
     pub place: Option<Place>,
@@ -39,18 +41,22 @@ pub(crate) fn of_violation(violation: &Violation, context: Context<'_>) -> Found
         Some(file) => file.to_owned(),
         None => entry.file_name(),
     };
+    let restore = |name: &str| {
+        let source = short(context.source);
+        let staged = if context.is_ci { "" } else { "--staged " };
+        // From the top, wherever it is typed.
+        let path = quoted(&format!(":/{prefix}{name}"));
+        let there = quoted(&format!("{source}:{}{name}", context.source_prefix));
+        match context.source_prefix == prefix {
+            true => format!("`git restore {staged}--source={source} -- {path}`"),
+            false => format!("what `git show {there}` prints"),
+        }
+    };
+    let back_to_file = restore(&file);
     let file = format!("{prefix}{file}");
     let lock = format!("{prefix}{FILE}");
     let frozen = |entry: &Entry, by: &By| format!("{} ({FILE}:{})", phrase(by), entry.line);
     let by_whom = frozen(entry, by);
-    let restore = |file: &str| {
-        let staged = if context.is_ci { "" } else { "--staged " };
-        let source = short(context.source);
-        format!(
-            "`git restore {staged}--source={source} -- {}`",
-            quoted(file)
-        )
-    };
     let anew = "write the change as a new migration: `cargo xtask db-new`";
     let line = Place {
         line: entry.line,
@@ -60,10 +66,10 @@ pub(crate) fn of_violation(violation: &Violation, context: Context<'_>) -> Found
         label: String::new(),
     };
     let at_line = |message: String| Diagnostic::error(lock.as_str(), message).at(line.clone());
-    let back = format!("put it back with {}; {anew}", restore(&file));
+    let back = format!("put it back with {back_to_file}; {anew}");
     let mend = format!(
         "put it back with {}, or let `cargo xtask db-verify --staged --fix` write it from what is staged",
-        restore(&lock)
+        restore(FILE)
     );
     let (mut diagnostic, help) = match wrong {
         Wrong::Edited => {
@@ -73,10 +79,8 @@ pub(crate) fn of_violation(violation: &Violation, context: Context<'_>) -> Found
         Wrong::Cosmetic => {
             let message =
                 format!("{entry} was edited in comments or white space, and it {by_whom}");
-            let back = format!(
-                "put it back with {}: databases record every byte of it",
-                restore(&file)
-            );
+            let back =
+                format!("put it back with {back_to_file}: databases record every byte of it");
             (Diagnostic::error(file.as_str(), message), back)
         }
         Wrong::Deleted => (
@@ -133,7 +137,7 @@ pub(crate) fn of_violation(violation: &Violation, context: Context<'_>) -> Found
 
 /// As a shell wants it.
 fn quoted(path: &str) -> String {
-    let is_plain = |c: char| c.is_alphanumeric() || "/._-".contains(c);
+    let is_plain = |c: char| c.is_alphanumeric() || "/._-:".contains(c);
     match path.chars().all(is_plain) {
         true => path.to_owned(),
         false => format!("'{}'", path.replace('\'', r"'\''")),

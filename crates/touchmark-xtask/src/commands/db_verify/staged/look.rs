@@ -41,6 +41,8 @@ pub(crate) struct Looked {
 /// What the index has otherwise than one base.
 #[derive(Default)]
 struct Compared {
+    /// Where its migrations are, as [`Looked::prefix`].
+    prefix: String,
     commit: Option<String>,
     upstream: String,
     parent: String,
@@ -131,11 +133,16 @@ fn compare(looked: &mut Looked, objects: &mut Objects) -> Result<Vec<Compared>, 
     let mut out = Vec::new();
     for base in looked.standpoint.bases.clone() {
         let changes = looked.git.staged(&base.commit, &directory)?;
-        let lock = match changes.is_empty() {
-            true => None,
-            false => lock_of(looked, objects, &base.commit)?,
+        let (prefix, lock) = match changes.is_empty() {
+            true => (looked.prefix.clone(), None),
+            false => {
+                let prefix = prefix_in(looked, objects, &base.commit)?;
+                let lock = objects.text(&format!("{}:{prefix}{FILE}", base.commit))?;
+                (prefix, lock)
+            }
         };
         out.push(Compared {
+            prefix,
             commit: Some(base.commit),
             upstream: base.upstream,
             parent: base.parent,
@@ -146,25 +153,18 @@ fn compare(looked: &mut Looked, objects: &mut Objects) -> Result<Vec<Compared>, 
     Ok(out)
 }
 
-/// The lock in a commit: where it is now, or where it was when the directory was moved.
-fn lock_of(
-    looked: &mut Looked,
-    objects: &mut Objects,
-    commit: &str,
-) -> Result<Option<String>, Error> {
-    let here = objects.text(&format!("{commit}:{}", looked.path(FILE)))?;
-    if here.is_some() {
-        return Ok(here);
+/// Where the migrations were in a commit: where they are now, or where they were moved from.
+fn prefix_in(looked: &mut Looked, objects: &mut Objects, commit: &str) -> Result<String, Error> {
+    let here = looked.path(FILE);
+    let there = looked.git.find_moved(objects, commit, &here)?;
+    let there = there.unwrap_or_else(|| here.clone());
+    if there != here {
+        let message = format!("the migrations were moved here: what {there} froze stays frozen");
+        let directory = looked.prefix.trim_end_matches('/');
+        let warning = Diagnostic::error(directory, message).warning();
+        looked.warnings.push(warning);
     }
-    let Some(moved) = looked.git.deleted(commit, FILE)?.pop() else {
-        return Ok(None);
-    };
-    let message = format!("the migrations were moved here: what {moved} froze stays frozen");
-    let directory = looked.prefix.trim_end_matches('/');
-    looked
-        .warnings
-        .push(Diagnostic::error(directory, message).warning());
-    Ok(objects.text(&format!("{commit}:{moved}"))?)
+    Ok(there.trim_end_matches(FILE).to_owned())
 }
 
 /// Whoever looks, with what was read so far.

@@ -83,20 +83,21 @@ impl Eyes<'_> {
     ) -> Result<Found, Error> {
         let file = self.file_of(&violation.entry);
         let head = looked.standpoint.head.as_deref().unwrap_or("HEAD");
-        let source = match (&violation.by, &base.commit) {
-            (By::Merged { .. }, Some(commit)) => commit.clone(),
-            _ => head.to_owned(),
+        let (source, source_prefix) = match (&violation.by, &base.commit) {
+            (By::Merged { .. }, Some(commit)) => (commit.clone(), &base.prefix),
+            _ => (head.to_owned(), &looked.prefix),
         };
         let mut place = None;
         if matches!(violation.wrong, Wrong::Edited | Wrong::Cosmetic) {
-            let path = looked.path(&file);
-            let old = self.objects.text(&format!("{source}:{path}"))?;
-            let new = self.objects.text(&format!(":{path}"))?;
+            let old = format!("{source}:{source_prefix}{file}");
+            let old = self.objects.text(&old)?;
+            let new = self.objects.text(&format!(":{}", looked.path(&file)))?;
             place = old.zip(new).map(|(old, new)| first_change(&old, &new));
         }
         let context = Context {
             prefix: &looked.prefix,
             source: &source,
+            source_prefix,
             file: Some(&file),
             place,
             is_ci: self.is_ci,
