@@ -17,6 +17,13 @@ struct Changed {
     difference: Difference,
 }
 
+impl Changed {
+    /// Whether it is the same migration with another text.
+    fn is_edit(&self) -> bool {
+        matches!(self.difference.change, Change::Edited | Change::Cosmetic)
+    }
+}
+
 /// Refuses a lock that has what is merged in another way. Where git can't tell what is merged,
 /// nothing is.
 pub(super) fn refuse(project: &Project, after: &Lock) -> Result<(), Error> {
@@ -24,7 +31,7 @@ pub(super) fn refuse(project: &Project, after: &Lock) -> Result<(), Error> {
     let changed = find(project, after).unwrap_or_default();
     let is_replaced = |one: &Changed| {
         let locked = one.difference.locked.as_ref();
-        locked.is_some_and(|locked| environments.is_replaced(locked))
+        one.is_edit() && locked.is_some_and(|locked| environments.is_replaced(locked))
     };
     match changed.iter().find(|one| !is_replaced(one)) {
         Some(changed) => Err(refusal(changed)),
@@ -60,11 +67,11 @@ pub(super) fn replace(project: &Project, after: &Lock, which: &str) -> Result<Re
         let short = format!("{}{}", entry.kind.letter(), entry.version);
         [entry.version.to_string(), short, entry.to_string()].contains(&which.to_owned())
     };
-    let found = changed.iter().find(is_meant);
+    let found = changed.iter().filter(|one| one.is_edit()).find(is_meant);
     let (Some(found), Some(locked)) = (found, found.and_then(|one| one.difference.locked.as_ref()))
     else {
         return Err(Error::Configuration {
-            message: format!("`{which}` is no merged migration that was changed"),
+            message: format!("`{which}` is no merged migration of which the text was changed"),
             help:
                 "edit its file first; what is not merged is locked by `cargo xtask db-lock` alone"
                     .into(),

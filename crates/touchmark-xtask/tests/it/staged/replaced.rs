@@ -59,6 +59,61 @@ fn what_is_deployed_is_not_replaced() {
     assert_eq!(repository.staged().code, 0);
 }
 
+/// Written by hand, too.
+#[test]
+fn only_its_text_is_replaced() {
+    let edits: [fn(&Repository); 3] = [
+        |repository| repository.remove("V1__one.sql"),
+        |repository| repository.rename("V1__one.sql", "V1__other.sql"),
+        |repository| repository.rename("V1__one.sql", "R__one.sql"),
+    ];
+    for edit in edits {
+        let repository = Repository::new();
+        let lock = repository.read("migrations/migrations.lock");
+        let leaf = lock.lines().nth(2).unwrap().split(' ').nth(2).unwrap();
+        edit(&repository);
+        assert_eq!(repository.run(&["db-lock", "--replace", "1"]).code, 2);
+        let text = format!("replaced V1 {leaf} 2026-11-21\n");
+        repository.write("environments.lock", &text);
+        assert_ne!(repository.run(&["db-lock"]).code, 0);
+        repository.lock();
+        assert_ne!(repository.staged().code, 0);
+    }
+}
+
+#[test]
+fn a_watermark_is_not_taken_away_to_replace() {
+    let repository = broken();
+    let lock = repository.read("migrations/migrations.lock");
+    let lock = touchmark_core::lock::Lock::parse(&lock, "lock").unwrap();
+    let mut environments = touchmark_core::environments::Environments::default();
+    environments.record("production", lock.versioned(), "2026-11-21");
+    repository.git(&["stash", "-q"]);
+    repository.git(&["checkout", "-q", "main"]);
+    repository.write("environments.lock", &environments.to_string());
+    // A forged value would make the edit one of comments.
+    let text = lock.to_string();
+    let edited = repository.git(&["show", "stash@{0}:migrations/V3__three.sql"]);
+    let name = touchmark_core::file_name("V3__three.sql").unwrap();
+    let edited = touchmark_core::lock::entry(&name, edited.into(), None, "V3").unwrap();
+    let was = lock.versioned()[2].semantic.to_string();
+    let forged = text.replace(&was, &edited.semantic.to_string());
+    assert_ne!(forged, text);
+    repository.write("migrations.lock", &forged);
+    repository.commit("deployed");
+    repository.git(&["checkout", "-q", "-B", "work"]);
+    repository.git(&["stash", "pop", "-q"]);
+    let replaced = format!("replaced V3 {} 2026-11-21\n", lock.versioned()[2].leaf);
+    for environments in [replaced.clone(), format!("{environments}{replaced}")] {
+        repository.write("environments.lock", &environments);
+        repository.lock();
+        assert_eq!(repository.staged().code, 21, "{environments}");
+    }
+    repository.write("environments.lock", &replaced);
+    repository.commit("taken away");
+    assert_eq!(repository.run(&["db-verify", "--ci"]).code, 21);
+}
+
 #[test]
 fn comments_are_replaced_with_a_word_on_databases() {
     let repository = Repository::new();

@@ -5,6 +5,7 @@
 mod free;
 mod judge;
 mod parents;
+mod replaced;
 mod touched;
 mod watermarks;
 
@@ -17,7 +18,7 @@ use touchmark_core::lock::FILE;
 use super::finding::{Found, of_broken};
 use crate::commands::db_verify::Args;
 use crate::error::Error;
-use crate::frozen::File;
+use crate::frozen::{By, File, Violation};
 use crate::git::{self, Git, Objects, Standpoint, Wanted};
 use crate::project::Project;
 
@@ -53,6 +54,17 @@ struct Compared {
 impl Looked {
     pub(crate) fn path(&self, file: &str) -> String {
         format!("{}{file}", self.prefix)
+    }
+
+    /// The commit that has a migration as it was frozen, and where its migrations are.
+    fn source<'a>(&'a self, violation: &Violation, base: &'a Compared) -> (&'a str, &'a str) {
+        match (&violation.by, &base.commit) {
+            (By::Merged { .. }, Some(commit)) => (commit, &base.prefix),
+            _ => {
+                let head = self.standpoint.head.as_deref();
+                (head.unwrap_or("HEAD"), &self.prefix)
+            }
+        }
     }
 
     /// Whether the lock is all that is wrong.

@@ -97,7 +97,8 @@ impl Eyes<'_> {
             files: &files,
             lines: lock.lines_of(&frozen).as_deref(),
         });
-        let let_go = self.let_go(looked, &mut frozen)?;
+        let let_go = self.let_go(looked, one, &found)?;
+        frozen.retain(|one| !let_go.contains(&one.entry));
         let stays = |violation: &Violation| !let_go.contains(&violation.entry);
         for violation in found.into_iter().filter(stays) {
             let what = |one: &Violation| (one.entry.to_string(), one.wrong.kind());

@@ -6,7 +6,7 @@ use super::touched::names;
 use super::{Compared, Eyes, Looked};
 use crate::commands::db_verify::staged::finding::{Context, Found, first_change, of_violation};
 use crate::error::Error;
-use crate::frozen::{By, Violation, Wrong};
+use crate::frozen::{Violation, Wrong};
 use crate::git::Objects;
 
 impl Eyes<'_> {
@@ -67,7 +67,7 @@ impl Eyes<'_> {
         Ok(false)
     }
 
-    fn file_of(&self, entry: &Entry) -> String {
+    pub(super) fn file_of(&self, entry: &Entry) -> String {
         let touched = self
             .touched
             .values()
@@ -82,11 +82,7 @@ impl Eyes<'_> {
         base: &Compared,
     ) -> Result<Found, Error> {
         let file = self.file_of(&violation.entry);
-        let head = looked.standpoint.head.as_deref().unwrap_or("HEAD");
-        let (source, source_prefix) = match (&violation.by, &base.commit) {
-            (By::Merged { .. }, Some(commit)) => (commit.clone(), &base.prefix),
-            _ => (head.to_owned(), &looked.prefix),
-        };
+        let (source, source_prefix) = looked.source(violation, base);
         let mut place = None;
         if matches!(violation.wrong, Wrong::Edited | Wrong::Cosmetic) {
             let old = format!("{source}:{source_prefix}{file}");
@@ -96,7 +92,7 @@ impl Eyes<'_> {
         }
         let context = Context {
             prefix: &looked.prefix,
-            source: &source,
+            source,
             source_prefix,
             file: Some(&file),
             place,

@@ -7,7 +7,6 @@ use touchmark_core::lock::Entry;
 use touchmark_core::lock::{FILE, Lines};
 use touchmark_core::{Diagnostic, Kind};
 
-use super::touched::names;
 use super::{Eyes, Looked};
 use crate::commands::db_verify::staged::finding::{Found, of_broken};
 use crate::error::Error;
@@ -62,37 +61,6 @@ impl Eyes<'_> {
         }
         looked.findings.extend(unknown);
         Ok(out)
-    }
-
-    /// Lets go what is meant to have another text, and is deployed nowhere or was edited in
-    /// comments only.
-    pub(super) fn let_go(
-        &mut self,
-        looked: &Looked,
-        frozen: &mut Vec<Frozen>,
-    ) -> Result<Vec<Entry>, Error> {
-        if frozen.is_empty() {
-            return Ok(Vec::new());
-        }
-        let path = looked.path(environments::FILE);
-        let text = self.objects.text(&format!(":{path}"))?;
-        // One that can't be read is found where the watermarks are read.
-        let read = text.and_then(|text| Environments::parse(&text, &path).ok());
-        let Some(environments) = read else {
-            return Ok(Vec::new());
-        };
-        let touched = &self.touched;
-        let is_free = |one: &mut Frozen| {
-            let mut now = touched.values().filter(|t| names(&t.name, &one.entry));
-            let now = now.find_map(|touched| touched.entry.as_ref());
-            let is_cosmetic = now.is_some_and(|now| now.semantic == one.entry.semantic);
-            let mut deployed = environments.deployed(one.entry.kind, one.entry.version);
-            environments.is_replaced(&one.entry) && (is_cosmetic || deployed.next().is_none())
-        };
-        Ok(frozen
-            .extract_if(.., is_free)
-            .map(|one| one.entry)
-            .collect())
     }
 
     /// Those in the index, and those of HEAD: nobody takes one away together with what it freezes.
