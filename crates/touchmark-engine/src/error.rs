@@ -2,7 +2,11 @@
 
 use std::{io, path::PathBuf, time::Duration};
 
-use crate::{ComposeProblem, Kind, probe::Refusal, url::UrlProblem};
+use crate::{
+    ComposeProblem, Kind,
+    probe::Refusal,
+    url::{self, UrlProblem},
+};
 
 /// What went wrong. [`Error::help`] says what to do about it. No message contains a password.
 #[derive(Debug, thiserror::Error)]
@@ -233,6 +237,16 @@ impl Error {
             }
             Error::Url { problem } => problem.help(),
             Error::Compose(problem) => return problem.help(),
+            Error::Connect {
+                refusal: Refusal::Database,
+                url,
+                ..
+            } => match url::maintenance(url) {
+                Some((name, place)) => format!(
+                    "correct the name in DATABASE_URL, or make it: `psql {place} -c 'CREATE DATABASE \"{name}\"'`"
+                ),
+                None => return Refusal::Database.help(),
+            },
             Error::Connect { refusal, .. } => return refusal.help(),
             Error::NotOurs { .. } => "ask whoever runs it, or use another engine with `--engine`".to_owned(),
             Error::Absent { .. } => "start one with `cargo xtask db-up`".to_owned(),

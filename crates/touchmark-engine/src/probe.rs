@@ -24,6 +24,8 @@ pub enum Refusal {
     Timeout,
     /// Something else than PostgreSQL answers.
     NotPostgres,
+    /// The server wants a password, and none was given.
+    NoPassword,
     /// Wrong password.
     Password {
         /// A character in it that shells and `.env` readers treat in their own way.
@@ -48,6 +50,7 @@ impl fmt::Display for Refusal {
             Refusal::HostNotFound => "there is no such host",
             Refusal::Timeout => "no answer in time",
             Refusal::NotPostgres => "what answers there is not PostgreSQL",
+            Refusal::NoPassword => "it wants a password, and the URL has none",
             Refusal::Password { .. } => "wrong password",
             Refusal::Role => "the server does not let this role in",
             Refusal::Database => "there is no such database",
@@ -69,8 +72,15 @@ impl Refusal {
             Refusal::Timeout => {
                 "check the host and the port in DATABASE_URL, and that no firewall is between".to_owned()
             }
-            Refusal::NotPostgres => "correct the port in DATABASE_URL".to_owned(),
-            Refusal::Password { suspect: None } => "correct the password in DATABASE_URL".to_owned(),
+            Refusal::NotPostgres => {
+                "correct the port in DATABASE_URL; 5432 is the usual one".to_owned()
+            }
+            Refusal::NoPassword => {
+                "write it into DATABASE_URL: postgresql://user:password@host:5432/database".to_owned()
+            }
+            Refusal::Password { suspect: None } => "correct user and password in DATABASE_URL; a container keeps those \
+                that its volume was made with, whatever the compose file says now"
+                .to_owned(),
             Refusal::Password { suspect: Some(character) } => format!(
                 "correct the password in DATABASE_URL; write its `{character}` as %{:02X}, since shells and `.env` \
                  readers may change it",
@@ -80,7 +90,10 @@ impl Refusal {
                 "correct the role in DATABASE_URL, or let it in with CREATE ROLE or pg_hba.conf".to_owned()
             }
             Refusal::Database => "correct the name in DATABASE_URL, or make it with CREATE DATABASE".to_owned(),
-            Refusal::StartingUp => "try again in a moment".to_owned(),
+            Refusal::StartingUp => {
+                "`cargo xtask db-up` waits until it accepts logins, and so does `cargo xtask db-migrate`"
+                    .to_owned()
+            },
             Refusal::TooMany => "close some, or raise max_connections".to_owned(),
             Refusal::Other => return None,
         })
@@ -205,7 +218,7 @@ fn classify(error: &postgres::Error, parts: &Parts) -> (Refusal, String) {
             None if error.to_string().contains("password missing")
                 || detail.contains("password") =>
             {
-                Refusal::Password { suspect: None }
+                return (Refusal::NoPassword, String::new());
             }
             _ => Refusal::Other,
         };

@@ -124,6 +124,8 @@ impl Failure {
             // unsafe use of new value of enum type
             "55P04" => "put `ALTER TYPE … ADD VALUE` and its first use into two migrations",
             "25001" => "put `-- touchmark: no-transaction` at the top of the file",
+            // duplicate table (or index, view), schema, column, function, object
+            "42P07" | "42P06" | "42701" | "42723" | "42710" => IS_THERE,
             "53100" => "make room on the server's disk and run the migration again",
             "55P03" => {
                 "let the sessions that hold the lock finish, or run it when there is less traffic"
@@ -172,6 +174,11 @@ impl Failure {
         Ok(())
     }
 }
+
+/// Nothing records who made the object, so it was not a migration of these files.
+const IS_THERE: &str = "what it makes is there already, so the database may have been made by hand or by another tool: \
+    make it anew with `cargo xtask db-reset` where its data may go; else drop or rename what is there, or, in a file \
+    that is applied nowhere yet, write `IF NOT EXISTS` or take it out";
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

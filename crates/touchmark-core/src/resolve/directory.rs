@@ -57,7 +57,7 @@ pub(crate) fn list(directory: &Path, label: &str) -> (Vec<Pair>, Vec<Diagnostic>
 fn unreadable_directory(label: &str, error: &io::Error) -> Diagnostic {
     match error.kind() {
         io::ErrorKind::NotFound => Diagnostic::error(label, "the directory does not exist")
-            .help("create it, or set `directory` in `[workspace.metadata.touchmark]`"),
+            .help("create it (`cargo xtask db-new NAME` does), or set `directory` in `[workspace.metadata.touchmark]`"),
         io::ErrorKind::NotADirectory => {
             Diagnostic::error(label, "not a directory").help("migrations are files in a directory")
         }
@@ -196,5 +196,8 @@ fn duplicate(first: &Entry, second: &Entry) -> Diagnostic {
             second.name.version, first.file
         ),
     )
-    .help("give one of them another version; after a merge, the one that was applied nowhere yet")
+    .help(
+        "give one of them another version, after a merge the one that was applied nowhere yet; with a migrations.lock, \
+         `cargo xtask db-lock --rebase` does that",
+    )
 }

@@ -199,7 +199,8 @@ fn other_login(project: &Project<'_>, container: &Container) -> Result<(), Error
     };
     match probe(&url, LOGIN) {
         Err(Error::Connect {
-            refusal: Refusal::Password { .. } | Refusal::Role | Refusal::Database,
+            refusal:
+                Refusal::NoPassword | Refusal::Password { .. } | Refusal::Role | Refusal::Database,
             detail,
             ..
         }) => Err(ComposeProblem::OtherLogin {

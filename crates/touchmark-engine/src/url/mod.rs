@@ -14,6 +14,7 @@ mod problem;
 mod redact;
 
 pub use problem::UrlProblem;
+pub(crate) use redact::maintenance;
 pub use redact::{is_local, redact};
 
 use crate::Error;
@@ -123,6 +124,11 @@ pub(crate) fn split(url: &str) -> Result<Parts, UrlProblem> {
     }
     if let Some(quote @ ('"' | '\'')) = url.chars().next() {
         return Err(UrlProblem::Quoted { quote });
+    }
+    if url.contains("://")
+        && let Some(quote @ ('"' | '\'')) = url.chars().next_back()
+    {
+        return Err(UrlProblem::QuotedEnd { quote });
     }
     let Some((scheme, rest)) = url.split_once("://") else {
         return keywords(url);

@@ -13,6 +13,12 @@ pub enum UrlProblem {
         /// `"` or `'`.
         quote: char,
     },
+    /// The closing one of such quotes alone.
+    #[error("the database URL ends with a quotation mark ({quote})")]
+    QuotedEnd {
+        /// `"` or `'`.
+        quote: char,
+    },
     /// White space or a control character.
     #[error("the database URL contains white space (character {position})")]
     WhiteSpace {
@@ -73,6 +79,9 @@ impl UrlProblem {
             UrlProblem::Empty => format!("write it like {EXAMPLE}"),
             UrlProblem::Quoted { quote } => {
                 format!("remove the {quote} at both ends: they are part of the value here")
+            }
+            UrlProblem::QuotedEnd { quote } => {
+                format!("remove the {quote} at its end: it is part of the value here")
             }
             UrlProblem::WhiteSpace { .. } => {
                 "remove it, or write a space that belongs to a value as %20".to_owned()

@@ -48,6 +48,27 @@ pub fn is_local(url: &str) -> bool {
     split(url).is_ok_and(|parts| parts.hosts.iter().all(|(host, _)| is_local_host(host)))
 }
 
+/// The database's name, and the options with which psql reaches the server's own database `postgres`. None where a
+/// shell would take any of it for something else.
+pub(crate) fn maintenance(url: &str) -> Option<(String, String)> {
+    let parts = split(url).ok()?;
+    let (host, port) = parts.hosts.first()?;
+    let mut options = format!("-h {host} -p {port}");
+    if let Some(user) = &parts.user {
+        options.push_str(&format!(" -U {user}"));
+    }
+    options.push_str(" -d postgres");
+    let is_plain = |text: &str, others: &str| {
+        let mut characters = text.chars();
+        !text.starts_with('-')
+            && characters.all(|c| c.is_ascii_alphanumeric() || others.contains(c))
+    };
+    let plain = is_plain(&parts.database, "_-.")
+        && is_plain(host, "_-./:")
+        && parts.user.iter().all(|user| is_plain(user, "_-."));
+    plain.then_some((parts.database, options))
+}
+
 fn is_local_host(host: &str) -> bool {
     host.starts_with('/')
         || host.eq_ignore_ascii_case("localhost")

@@ -101,7 +101,9 @@ fn pending(migrator: &Migrator, database: &Database) -> Result<usize, Error> {
 
 fn finished(report: &Report, files: &Files, pending: usize) -> String {
     let did = match (report.applied.len(), files.set.migrations.is_empty()) {
-        (0, true) => "nothing to do: there are no migrations".into(),
+        (0, true) => {
+            "nothing to do: there are no migrations (`cargo xtask db-new NAME` writes one)".into()
+        }
         (0, false) => "nothing to do".into(),
         (applied, _) => format!("{applied} applied"),
     };

@@ -32,7 +32,7 @@ fn refused(url: &str) -> crate::Run {
 fn b49_a_wrong_password() {
     screen!(refused(&server().url("postgres").replace(server().password(), "s3cret")), @r#"
     error: failed to connect to postgresql://postgres:***@127.0.0.1:[port]/postgres: wrong password (28P01: password authentication failed for user "postgres")
-    help: correct the password in DATABASE_URL
+    help: correct user and password in DATABASE_URL; a container keeps those that its volume was made with, whatever the compose file says now
     ---
     exit 11
     "#);
@@ -42,7 +42,7 @@ fn b49_a_wrong_password() {
 fn a_database_that_does_not_exist() {
     screen!(refused(&server().url("nowhere")), @r#"
     error: failed to connect to postgresql://postgres:***@127.0.0.1:[port]/nowhere: there is no such database (3D000: database "nowhere" does not exist)
-    help: correct the name in DATABASE_URL, or make it with CREATE DATABASE
+    help: correct the name in DATABASE_URL, or make it: `psql -h 127.0.0.1 -p [port] -U postgres -d postgres -c 'CREATE DATABASE "nowhere"'`
     ---
     exit 11
     "#);

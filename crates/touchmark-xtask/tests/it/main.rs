@@ -20,6 +20,7 @@ mod resolve;
 mod staged;
 mod status;
 mod tampered;
+mod troubleshooting;
 mod verify;
 
 use std::fs;
@@ -165,12 +166,13 @@ macro_rules! screen {
 }
 use screen;
 
-const FILTERS: [(&str, &str); 9] = [
+const FILTERS: [(&str, &str); 10] = [
     (r"\x1b\[[0-9;]*m", ""),
     (r" +\d+(\.\d)? m?s {2,}", " [time] "),
     (r" +\d+(\.\d)? m?s\n", " [time]\n"),
     (r"\(\d+\.\d+ s\)", "[time]"),
     (r"127\.0\.0\.1:\d+", "127.0.0.1:[port]"),
+    (r"-p \d+", "-p [port]"),
     (r"test_\d+", "test_n"),
     (
         r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d[.0-9]*(\+00|Z)?",
