@@ -20,3 +20,4 @@ mod splitting;
 mod stale;
 mod start;
 mod topology;
+mod undo;

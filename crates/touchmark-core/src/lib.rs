@@ -9,6 +9,7 @@ pub mod checksum;
 mod config;
 #[cfg(feature = "resolve")]
 pub mod diagnostic;
+mod directive;
 pub mod encoded;
 #[cfg(feature = "resolve")]
 pub mod environments;
@@ -29,6 +30,7 @@ pub use checksum::Checksum;
 pub use config::Config;
 #[cfg(feature = "resolve")]
 pub use diagnostic::{Diagnostic, Place, Problems, Severity};
+pub use directive::recorded;
 pub use migration::{Directives, Kind, Migration, MigrationSet, Script, Statement, StatementKind};
 #[cfg(feature = "resolve")]
 pub use resolve::{

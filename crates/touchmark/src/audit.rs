@@ -84,10 +84,15 @@ impl<'a> Auditor<'a> {
             self.follow(row, &id.key(), leaf);
         }
         if let Key::Version(version) = id.key() {
-            self.versions.insert(version);
+            match row.state {
+                // refinery may apply it again.
+                RowState::Undone => self.versions.remove(&version),
+                _ => self.versions.insert(version),
+            };
         }
         if let (Key::Version(version), true) = (id.key(), is_finished(&row.state)) {
-            let found = is_intact.then(|| self.in_refinery(row, up_sql)).flatten();
+            let is_there = is_intact && !is_taken_out(&row.state);
+            let found = is_there.then(|| self.in_refinery(row, up_sql)).flatten();
             let found = found.map(|what| Fault::of(row, what));
             self.history.insert(version, found);
         }
@@ -148,7 +153,9 @@ impl<'a> Auditor<'a> {
             RowState::Accepted if is_repeatable => "a repeatable migration is applied again",
             RowState::Accepted if !is_there => "no row before it says that it was applied",
             RowState::Removed if !is_repeatable => "only repeatable migrations are forgotten",
-            RowState::Removed if !is_there => "no row before it says that it was applied",
+            RowState::Removed | RowState::Undone if !is_there => {
+                "no row before it says that it was applied"
+            }
             RowState::Applied | RowState::Adopted if !is_repeatable && is_there => {
                 "a row before it says the same, and it is applied once"
             }
@@ -160,7 +167,7 @@ impl<'a> Auditor<'a> {
 
     /// Whether the chain value follows from the rows before.
     fn follow(&mut self, row: &LedgerRow, key: &Key, leaf: Checksum) {
-        if row.state == RowState::Removed {
+        if is_taken_out(&row.state) {
             self.chain.remove(key);
         } else {
             self.chain.record(key.clone(), leaf);
@@ -205,6 +212,10 @@ impl<'a> Auditor<'a> {
 
 fn is_finished(state: &RowState) -> bool {
     !matches!(state, RowState::Running(_) | RowState::Abandoned)
+}
+
+fn is_taken_out(state: &RowState) -> bool {
+    matches!(state, RowState::Removed | RowState::Undone)
 }
 
 /// The columns in which a row is not the migration whose leaf it carries.

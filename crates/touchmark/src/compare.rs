@@ -337,7 +337,7 @@ fn origin(id: &MigrationId, lookup: &Lookup) -> Origin {
 }
 
 /// Every version that is recorded as applied, by the ledger or by refinery.
-fn versions(lookup: &Lookup) -> impl Iterator<Item = MigrationId> {
+pub(crate) fn versions(lookup: &Lookup) -> impl Iterator<Item = MigrationId> {
     let ledger = lookup
         .ledger
         .iter()

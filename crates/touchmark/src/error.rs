@@ -13,6 +13,7 @@ use crate::compare::Finding;
 use crate::event::Activity;
 use crate::failure::Failure;
 use crate::rows::MigrationId;
+use crate::undo::Block;
 
 use finding::{first, told};
 use help::help;
@@ -206,6 +207,21 @@ pub enum Error {
         /// Which migration was rolled back, if one was.
         at: Option<MigrationId>,
     },
+    /// Something is in the way of an undo, and nothing was undone.
+    #[error("nothing was undone: {}", first_of(blocks))]
+    Blocked {
+        /// All that is in the way.
+        blocks: Vec<Block>,
+    },
+    /// What would be undone is not what the plan said that was given.
+    #[error("what would be undone has changed since the plan was made: another run was faster")]
+    PlanChanged,
+    /// Somebody asked an undo to stop.
+    #[error("the undo was interrupted{}", UndoInterruptedAt(at))]
+    UndoCancelled {
+        /// Which migration was being undone, and stays applied.
+        at: Option<MigrationId>,
+    },
     /// The connection was lost, and could not be made again.
     #[error("lost the connection to the server: {cause}")]
     ConnectionLost {
@@ -260,6 +276,11 @@ impl fmt::Display for Report<'_> {
                 write!(f, "\n       {}", told(finding, build))?;
             }
         }
+        if let Error::Blocked { blocks } = self.0 {
+            for block in blocks.iter().skip(1) {
+                write!(f, "\n       {block}")?;
+            }
+        }
         if let Error::Ahead { unknown, .. } = self.0 {
             for unknown in unknown {
                 write!(f, "\n       {unknown} was applied by {}", unknown.origin)?;
@@ -270,6 +291,10 @@ impl fmt::Display for Report<'_> {
             None => Ok(()),
         }
     }
+}
+
+fn first_of(blocks: &[Block]) -> String {
+    blocks.first().map_or_else(String::new, ToString::to_string)
 }
 
 /// `1 migration is`, `2 migrations are`.
@@ -293,6 +318,17 @@ impl fmt::Display for HolderOf<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             Some(holder) => write!(f, ": {holder}"),
+            None => Ok(()),
+        }
+    }
+}
+
+struct UndoInterruptedAt<'a>(&'a Option<MigrationId>);
+
+impl fmt::Display for UndoInterruptedAt<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(id) => write!(f, " while undoing {id}, which stays applied"),
             None => Ok(()),
         }
     }

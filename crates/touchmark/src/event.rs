@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::MigrationId;
 use crate::ahead::{Unknown, by_build};
+use crate::undo::DownSource;
 
 /// What a run tells while it goes on. Its `Display` is one line for a log.
 #[derive(Debug, Clone)]
@@ -75,6 +76,24 @@ pub enum Event {
     },
     /// A migration and its record are committed.
     Applied {
+        /// Which.
+        migration: MigrationId,
+        /// How long it took.
+        elapsed: Duration,
+    },
+    /// A migration is about to be undone.
+    Undoing {
+        /// Which.
+        migration: MigrationId,
+        /// Its place among what is undone, from 1.
+        number: usize,
+        /// How many are undone.
+        total: usize,
+        /// Where the SQL comes from.
+        source: DownSource,
+    },
+    /// A migration is undone, and that is committed with its record.
+    Undone {
         /// Which.
         migration: MigrationId,
         /// How long it took.
@@ -177,6 +196,15 @@ impl fmt::Display for Event {
             }
             Event::Applied { migration, elapsed } => {
                 write!(f, "applied {migration} in {} ms", elapsed.as_millis())
+            }
+            Event::Undoing {
+                migration,
+                number,
+                total,
+                source,
+            } => write!(f, "undoing {migration} ({number} of {total}) with {source}"),
+            Event::Undone { migration, elapsed } => {
+                write!(f, "undid {migration} in {} ms", elapsed.as_millis())
             }
             Event::Notice { severity, message } => write!(f, "{severity}: {message}"),
         }

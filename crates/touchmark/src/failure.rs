@@ -9,7 +9,10 @@ use crate::rows::MigrationId;
 pub struct Failure {
     /// Which migration.
     pub id: MigrationId,
-    /// Its file, relative to the workspace: `migrations/V6__bad.sql`.
+    /// Whether it was being undone.
+    pub is_undo: bool,
+    /// Its file, relative to the workspace: `migrations/V6__bad.sql`; or where else the text
+    /// stands.
     pub file: String,
     /// Where in the file, where that is known.
     pub place: Option<Place>,
@@ -97,7 +100,10 @@ impl Place {
 impl Failure {
     /// What to do about it.
     pub(crate) fn help(&self) -> String {
-        let mend = "mend the file and run the migration again";
+        let mend = match self.is_undo {
+            true => "mend what undoes it, and undo it again",
+            false => "mend the file and run the migration again",
+        };
         let state = match &self.state {
             Left::RolledBack(Some(newest)) => {
                 format!("the database is unchanged at {}", newest.short())
@@ -121,8 +127,15 @@ impl Failure {
         );
         let advice = match self.server.code.as_str() {
             _ if matches!(self.state, Left::StatementsAndPart(_)) => &settle,
+            // dependent_objects_still_exist
+            "2BP01" if self.is_undo => {
+                "drop what depends on it first, in the same file; what a repeatable file makes is made again by the next migrate"
+            }
             // unsafe use of new value of enum type
             "55P04" => "put `ALTER TYPE … ADD VALUE` and its first use into two migrations",
+            "25001" if self.is_undo => {
+                "write it without CONCURRENTLY and the like: an undo is one transaction"
+            }
             "25001" => "put `-- touchmark: no-transaction` at the top of the file",
             // duplicate table (or index, view), schema, column, function, object
             "42P07" | "42P06" | "42701" | "42723" | "42710" => IS_THERE,
@@ -182,7 +195,10 @@ const IS_THERE: &str = "what it makes is there already, so the database may have
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "migration {} failed", self.id)?;
+        match self.is_undo {
+            true => write!(f, "undoing {} failed", self.id)?,
+            false => write!(f, "migration {} failed", self.id)?,
+        }
         if let Left::RolledBack(_) = self.state {
             write!(f, ", and was rolled back")?;
         }

@@ -9,12 +9,12 @@ mod record;
 
 pub(crate) use ddl::{Found, create, exist_sql};
 pub(crate) use read::{
-    Probe, page_sql, probe_sql, read_page, read_refinery, read_rows, read_sql, refinery_rows_sql,
-    script_sql,
+    Probe, page_sql, probe_sql, read_page, read_refinery, read_rows, read_scripts, read_sql,
+    refinery_rows_sql, script_sql, scripts_sql,
 };
 pub(crate) use record::{
     Entry, abandon_sql, accept_sql, adopt_sql, finish_sql, insert_sql, intent_sql, next_sql,
-    progress_sql, refinery_sql, removed_sql, resume_sql,
+    progress_sql, refinery_sql, removed_sql, resume_sql, undone_sql,
 };
 
 use tokio_postgres::error::DbError;
@@ -109,6 +109,9 @@ fn grant(message: &str, tables: &Tables, role: &str, doing: &str) -> String {
     }
     match doing {
         "read the history" => format!("GRANT SELECT ON {refinery}, {ledger} TO {role}"),
+        "undo a migration" => {
+            format!("GRANT SELECT, INSERT, DELETE ON {refinery}, {ledger} TO {role}")
+        }
         _ => format!("GRANT SELECT, INSERT, UPDATE ON {refinery}, {ledger} TO {role}"),
     }
 }

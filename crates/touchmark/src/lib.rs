@@ -43,6 +43,7 @@ mod sql;
 mod stale;
 mod tls;
 mod transaction;
+mod undo;
 
 pub use accept::Accepted;
 pub use ahead::{Ahead, Unaccepted, Unknown};
@@ -55,7 +56,7 @@ pub use event::{Activity, Event};
 pub use failure::{Failure, Left, Place, ServerError};
 pub use migrator::{Migrator, Status};
 pub use plan::{Action, Plan, Removal, Step, Target};
-pub use report::{AppliedMigration, Report};
+pub use report::{AppliedMigration, Report, RollbackReport, UndoneMigration};
 pub use resolve::{Resolution, Resolved};
 pub use rows::{
     AppliedScript, LedgerRow, MigrationId, NextStatement, Origin, Progress, RefineryRow, RowState,
@@ -64,6 +65,7 @@ pub use rows::{
 pub use set::Set;
 pub use touchmark_core::encoded;
 pub use touchmark_core::{Checksum, Kind};
+pub use undo::{Block, DownSource, RollbackPlan, RollbackTarget, UndoStep};
 
 use session::BatchError;
 

@@ -17,11 +17,12 @@ use crate::config::ToConfig;
 use crate::event::{Event, Events};
 use crate::history::Tables;
 use crate::plan::{Plan, Target, is_ready, plan};
-use crate::report::Report;
+use crate::report::{Report, RollbackReport};
 use crate::rows::Rows;
 use crate::run::{self, Options, Start};
 use crate::session::Session;
 use crate::tls::Connector;
+use crate::undo::{self, RollbackPlan, RollbackTarget};
 use crate::{Error, Set};
 
 type OnEvent<'a> = Arc<dyn Fn(&Event) + Send + Sync + 'a>;
@@ -171,6 +172,79 @@ impl<'a> Migrator<'a> {
         let Options { target, ahead, .. } = self.options;
         plan(&migrations, &status.rows, target, ahead)
             .map_err(|refusal| run::refuse(refusal, &self.set.build()))
+    }
+
+    /// Undoes migrations, the highest version first, each in one transaction with its record: with
+    /// the set's own `.down.sql` file, or where it has none, with what the ledger kept from the
+    /// release that applied it. An undone migration is pending again, and every repeatable one is
+    /// applied again by the next run. Blocks until it is done.
+    ///
+    /// ```no_run
+    /// use touchmark::{Migrator, RollbackTarget, Set};
+    /// # static MIGRATIONS: Set<'static> = Set::from_bytes(&[]);
+    ///
+    /// let migrator = Migrator::new(&MIGRATIONS);
+    /// let report = migrator.rollback("postgresql://app@localhost/app", RollbackTarget::Steps(1))?;
+    /// println!("{} undone", report.undone.len());
+    /// # Ok::<(), touchmark::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Blocked`] with all that is in the way, before anything is undone; and those of any
+    /// run. An undo that fails is rolled back, and those before it stay undone.
+    pub fn rollback(
+        &self,
+        database: impl ToConfig,
+        target: RollbackTarget,
+    ) -> Result<RollbackReport, Error> {
+        let shown = None;
+        self.undo(database, undo::Request { target, shown })
+    }
+
+    /// Undoes what a plan says, and nothing where that is not what would be undone any more.
+    ///
+    /// # Errors
+    /// [`Error::PlanChanged`], and those of [`rollback`](Migrator::rollback).
+    pub fn rollback_as_planned(
+        &self,
+        database: impl ToConfig,
+        plan: &RollbackPlan,
+    ) -> Result<RollbackReport, Error> {
+        let (target, shown) = (plan.target, Some(plan));
+        self.undo(database, undo::Request { target, shown })
+    }
+
+    fn undo(
+        &self,
+        database: impl ToConfig,
+        request: undo::Request,
+    ) -> Result<RollbackReport, Error> {
+        let config = self.config(database)?;
+        self.aside(|events| undo::rollback(self.set, &self.options, &config, events, request))
+    }
+
+    /// What [`rollback`](Migrator::rollback) would do. Creates nothing and takes no lock.
+    ///
+    /// # Errors
+    /// Those that an undo would meet before its first step.
+    pub fn rollback_plan(
+        &self,
+        database: impl ToConfig,
+        target: RollbackTarget,
+    ) -> Result<RollbackPlan, Error> {
+        self.look(database, |session, tables, encoded, start| {
+            let rows = run::read(session, tables, &start)?;
+            let context = run::Context {
+                set: &encoded.migrations()?,
+                directory: encoded.names()?.0,
+                build: &self.set.build(),
+                tables,
+                options: &self.options,
+                events: Events { on_event: None },
+                scope: start.scope,
+            };
+            undo::plan_for(session, &context, &rows, target, start.standby)
+        })
     }
 
     /// What the database records, held against the set. Creates nothing and takes no lock.

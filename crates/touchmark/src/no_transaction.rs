@@ -23,7 +23,7 @@ use crate::rows::{LedgerRow, NextStatement, Progress, RowState};
 use crate::run::Context;
 use crate::session::{Session, Watch};
 use crate::transaction::{
-    Body, Stop, bookkeeping, message, send, still_there, stopped, with_retries,
+    Body, Part, Stop, bookkeeping, message, send, still_there, stopped, with_retries,
 };
 use evidence::{Evidence, evidence};
 
@@ -148,9 +148,9 @@ fn record(
     };
     let server = still_there(&error.source)?;
     Err(Stop::Failed(
-        match bookkeeping(server, session, context.tables, &step.id) {
+        match bookkeeping(server, session, context.tables, &step.id, RECORD) {
             Some(known) => known,
-            None => history::explain(error, session, context.tables, "record a migration"),
+            None => history::explain(error, session, context.tables, RECORD),
         },
     ))
 }
@@ -201,6 +201,7 @@ impl Run<'_, '_> {
             script: &self.migration.up,
             first: at,
             count: 1,
+            part: Part::Up,
         }
     }
 
@@ -265,6 +266,7 @@ impl Run<'_, '_> {
         let script = &self.migration.up;
         let failure = Failure {
             id: id.clone(),
+            is_undo: false,
             file: self.context.file(id),
             place: Some(Place::of(script.sql, script.statements[at].start)),
             statement: Some(at + 1),
@@ -302,6 +304,8 @@ impl Run<'_, '_> {
         outcome.map(drop)
     }
 }
+
+const RECORD: &str = "record a migration";
 
 const RESET: &str = "RESET ALL; SET standard_conforming_strings = on";
 

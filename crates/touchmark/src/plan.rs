@@ -291,7 +291,10 @@ fn check_target(
     }
 }
 
-fn positions(comparison: &Comparison, standing: Standing) -> impl Iterator<Item = usize> {
+pub(crate) fn positions(
+    comparison: &Comparison,
+    standing: Standing,
+) -> impl Iterator<Item = usize> {
     comparison
         .standing
         .iter()

@@ -36,6 +36,30 @@ pub struct AppliedMigration {
     pub elapsed: Duration,
 }
 
+/// What an undo did.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct RollbackReport {
+    /// What was undone, in order. Empty where there was nothing to undo.
+    pub undone: Vec<UndoneMigration>,
+    /// The repeatable migrations that the next run applies again.
+    pub again: Vec<MigrationId>,
+    /// The newest version that is applied now.
+    pub newest: Option<MigrationId>,
+    /// From connecting to the end.
+    pub elapsed: Duration,
+}
+
+/// One migration that was undone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct UndoneMigration {
+    /// Which.
+    pub id: MigrationId,
+    /// How long it took, waiting for locks included.
+    pub elapsed: Duration,
+}
+
 impl Report {
     pub(crate) fn new(set: &Encoded) -> Report {
         Report {

@@ -86,6 +86,9 @@ pub enum RowState {
     /// Applied before; its text was edited since in comments or white space only, which somebody
     /// has accepted.
     Accepted,
+    /// Applied before, and undone: it is pending again. A repeatable one, because what it made may
+    /// have gone with a version that was undone.
+    Undone,
 }
 
 impl RowState {
@@ -98,6 +101,7 @@ impl RowState {
             RowState::Abandoned => "abandoned",
             RowState::Removed => "removed",
             RowState::Accepted => "accepted",
+            RowState::Undone => "undone",
         }
     }
 }
@@ -316,7 +320,10 @@ impl Rows {
         for row in &self.ledger {
             match row.state {
                 RowState::Abandoned => {}
-                RowState::Removed => drop(ledger.remove(&row.id.key())),
+                RowState::Removed | RowState::Undone => {
+                    ledger.remove(&row.id.key());
+                    superseded.remove(&row.id.key());
+                }
                 RowState::Accepted => {
                     let before = ledger.insert(row.id.key(), row);
                     superseded.entry(row.id.key()).or_default().extend(before);

@@ -23,9 +23,10 @@ use crate::tls::Connector;
 use crate::transaction::{Retries, Stop};
 use crate::{Error, Set, no_transaction, transaction};
 
-use prepare::{locked_rows, prepare, release};
-use recover::recover;
-pub(crate) use start::{Start, connect, find, look, read};
+use prepare::prepare;
+pub(crate) use prepare::{locked_rows, release, take_over};
+pub(crate) use recover::recover;
+pub(crate) use start::{Start, connect, find, look, read, read_tables};
 
 /// The settings of a run.
 #[derive(Clone)]
@@ -102,7 +103,8 @@ pub(crate) fn run(
             Err(Stop::Failed(error)) => return Err(error),
             Err(Stop::Again { error, .. }) => return Err(*error),
             Err(Stop::Lost { cause }) => {
-                session = recover(&context, config, &mut report, in_flight, cause)?;
+                report.unsure = in_flight;
+                session = recover(&context, config, &mut report.reconnects, cause)?;
                 known = false;
             }
         }

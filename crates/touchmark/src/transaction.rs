@@ -21,7 +21,7 @@ use crate::rows::MigrationId;
 use crate::run::Context;
 use crate::session::{BatchError, Results, Session, Watch};
 
-pub(crate) use message::{Body, message};
+pub(crate) use message::{Body, Part, message};
 pub(crate) use retries::{Retries, with_retries};
 pub(crate) use stop::{Stop, bookkeeping, still_there, stopped};
 

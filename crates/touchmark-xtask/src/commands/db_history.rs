@@ -69,7 +69,9 @@ fn rows(rows: &Rows) -> Vec<json::HistoryRow> {
             .ledger
             .iter()
             .filter(|row| row.id.kind != Kind::Repeatable);
-        versions.any(|row| row.id.version == version)
+        // refinery may apply again what was undone.
+        let last = versions.rfind(|row| row.id.version == version);
+        last.is_some_and(|row| row.state != RowState::Undone)
     };
     let refinery = rows.refinery.iter();
     let refinery = refinery.filter(|row| !is_in_ledger(row.version));
@@ -80,10 +82,11 @@ fn rows(rows: &Rows) -> Vec<json::HistoryRow> {
 pub(crate) fn of_ledger(row: &LedgerRow) -> json::HistoryRow {
     let text = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
     // A row that records something else than a run has begun and ended at once.
-    let is_run = !matches!(
-        row.state,
-        RowState::Adopted | RowState::Accepted | RowState::Removed
-    );
+    let is_run = match row.state {
+        RowState::Adopted | RowState::Accepted | RowState::Removed => false,
+        RowState::Undone => row.id.kind != Kind::Repeatable,
+        _ => true,
+    };
     let elapsed = row.elapsed.filter(|_| is_run);
     json::HistoryRow {
         row: Some(row.row),

@@ -187,7 +187,7 @@ fn row(id: &MigrationId, state: &'static str, status: &Status) -> json::Migratio
     }
 }
 
-/// The last row of a migration that was not given up.
+/// The last row of a migration that was not given up, unless it was undone.
 pub(crate) fn ledger_row<'r>(id: &MigrationId, ledger: &'r [LedgerRow]) -> Option<&'r LedgerRow> {
     last_row(id, ledger.iter())
 }
@@ -196,13 +196,14 @@ fn last_row<'r>(
     id: &MigrationId,
     ledger: impl DoubleEndedIterator<Item = &'r LedgerRow>,
 ) -> Option<&'r LedgerRow> {
-    ledger.rev().find(|row| {
+    let last = ledger.rev().find(|row| {
         let is_same = match id.kind {
             Kind::Repeatable => row.id.kind == Kind::Repeatable && row.id.name == id.name,
             _ => row.id.kind != Kind::Repeatable && row.id.version == id.version,
         };
         is_same && row.state != RowState::Abandoned
-    })
+    });
+    last.filter(|row| row.state != RowState::Undone)
 }
 
 fn show(answer: &json::Status, status: &Status, database: &Database, screen: &Screen) {

@@ -19,7 +19,9 @@ pub(super) fn help(error: &Error) -> Option<String> {
             Some(nearest) => format!("the nearest one is {nearest}"),
             None => "the set is empty".into(),
         },
-        Error::TargetBehind { .. } => "migrating only goes forward; give a later version".into(),
+        Error::TargetBehind { version, .. } => format!(
+            "migrating only goes forward; `cargo xtask db-rollback {version}` undoes what is above version {version}"
+        ),
         Error::Failed(failure) => failure.help(),
         Error::Privilege { grant, .. } => format!("have the owner run: {grant}"),
         Error::Standby { .. } => "migrate the primary; a standby follows by itself".into(),
@@ -60,6 +62,9 @@ pub(super) fn help(error: &Error) -> Option<String> {
         Error::LockLost { .. } => {
             "a migration must not give up locks that it did not take; if it does not, look for a proxy between here and the server".into()
         }
+        Error::Blocked { blocks } => blocks.first()?.help(),
+        Error::PlanChanged => "look at the new plan, and then decide again; what was undone before is recorded".into(),
+        Error::UndoCancelled { .. } => "what was undone before is recorded; undo again to go on".into(),
         Error::Cancelled { .. } => "what was applied before is recorded; run it again to go on".into(),
         Error::ConnectionLost { .. } => {
             "what was applied is recorded; run it again when the server is back".into()

@@ -1,5 +1,6 @@
 //! Reading what a database records.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use tokio_postgres::SimpleQueryRow;
@@ -111,6 +112,28 @@ pub(crate) fn script_sql(tables: &Tables, row: i64) -> String {
     )
 }
 
+/// What these rows applied.
+pub(crate) fn scripts_sql(tables: &Tables, rows: &[i64]) -> String {
+    let rows: Vec<_> = rows.iter().map(ToString::to_string).collect();
+    format!(
+        "SELECT id, up_sql, down_sql FROM {} WHERE id IN ({})",
+        tables.ledger,
+        rows.join(", ")
+    )
+}
+
+/// Reads the result of [`scripts_sql`], by the number of the row.
+pub(crate) fn read_scripts(rows: &[SimpleQueryRow]) -> HashMap<i64, AppliedScript> {
+    let script = |row: &SimpleQueryRow| {
+        let script = AppliedScript {
+            up: text(row, 1),
+            down: row.get(2).map(Into::into),
+        };
+        Some((number(row, 0)?, script))
+    };
+    rows.iter().filter_map(script).collect()
+}
+
 /// Reads the results of [`read_sql`].
 ///
 /// A row that can't be read is an error and not left out: what looks as if it were not applied
@@ -216,6 +239,7 @@ fn state(row: &SimpleQueryRow) -> Result<RowState, &'static str> {
         Some("abandoned") => RowState::Abandoned,
         Some("removed") => RowState::Removed,
         Some("accepted") => RowState::Accepted,
+        Some("undone") => RowState::Undone,
         _ => return Err("state"),
     })
 }

@@ -1,7 +1,7 @@
 //! Writing what was applied.
 
-use touchmark_core::Checksum;
 use touchmark_core::encoded::EncodedMigration;
+use touchmark_core::{Checksum, Kind};
 
 use super::Tables;
 use crate::rows::MigrationId;
@@ -158,6 +158,35 @@ pub(crate) fn refinery_sql(tables: &Tables, migration: &EncodedMigration) -> Str
         migration.version,
         literal(migration.name),
     )
+}
+
+/// The row of a migration that is undone in this transaction, and the end of refinery's row. A
+/// repeatable one has no `down`: it is to be applied again.
+pub(crate) fn undone_sql(
+    tables: &Tables,
+    (id, row): (&MigrationId, i64),
+    down: Option<&str>,
+    build: &str,
+    chain: Checksum,
+) -> String {
+    let Tables {
+        ledger, refinery, ..
+    } = tables;
+    let row = format!(
+        "INSERT INTO {ledger} ({COLUMNS}, chain, state, finished_at) \
+         SELECT kind, version, name, leaf, up_sql, {}, compatible, {}, {}, 'undone', \
+         pg_catalog.clock_timestamp() FROM {ledger} WHERE id = {row}",
+        literal_or_null(down),
+        literal(build),
+        bytea(chain),
+    );
+    match id.kind {
+        Kind::Repeatable => row,
+        _ => format!(
+            "DELETE FROM {refinery} WHERE version = {}; {row}",
+            id.version
+        ),
+    }
 }
 
 /// The row that a repeatable migration's file is gone, with the SQL that made what may be left.

@@ -4,7 +4,8 @@ use super::{Migrator, Status};
 use crate::Error;
 use crate::cancel::Canceller;
 use crate::config::ToConfig;
-use crate::report::Report;
+use crate::report::{Report, RollbackReport};
+use crate::undo::{RollbackPlan, RollbackTarget};
 
 impl Migrator<'static> {
     /// Migrates, without blocking the async runtime that it is called in. Dropping the future
@@ -44,6 +45,50 @@ impl Migrator<'static> {
     pub async fn status_async(&self, database: impl ToConfig) -> Result<Status, Error> {
         let config = self.config(database)?;
         self.detached(move |migrator| migrator.status(&config))
+            .await
+    }
+
+    /// As [`rollback`](Migrator::rollback), without blocking the async runtime. Dropping the
+    /// future cancels it as [`Canceller::cancel`] does.
+    ///
+    /// # Errors
+    /// As [`rollback`](Migrator::rollback).
+    pub async fn rollback_async(
+        &self,
+        database: impl ToConfig,
+        target: RollbackTarget,
+    ) -> Result<RollbackReport, Error> {
+        let config = self.config(database)?;
+        self.detached(move |migrator| migrator.rollback(&config, target))
+            .await
+    }
+
+    /// As [`rollback_as_planned`](Migrator::rollback_as_planned), without blocking the async
+    /// runtime.
+    ///
+    /// # Errors
+    /// As [`rollback_as_planned`](Migrator::rollback_as_planned).
+    pub async fn rollback_as_planned_async(
+        &self,
+        database: impl ToConfig,
+        plan: RollbackPlan,
+    ) -> Result<RollbackReport, Error> {
+        let config = self.config(database)?;
+        self.detached(move |migrator| migrator.rollback_as_planned(&config, &plan))
+            .await
+    }
+
+    /// As [`rollback_plan`](Migrator::rollback_plan), without blocking the async runtime.
+    ///
+    /// # Errors
+    /// As [`rollback_plan`](Migrator::rollback_plan).
+    pub async fn rollback_plan_async(
+        &self,
+        database: impl ToConfig,
+        target: RollbackTarget,
+    ) -> Result<RollbackPlan, Error> {
+        let config = self.config(database)?;
+        self.detached(move |migrator| migrator.rollback_plan(&config, target))
             .await
     }
 

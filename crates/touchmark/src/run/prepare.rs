@@ -5,7 +5,7 @@ use super::start::{read_results, read_tables};
 use crate::event::Event;
 use crate::history::{self, Entry, Found};
 use crate::lock::{self, Scope};
-use crate::plan::Plan;
+use crate::plan::{Plan, Removal, Step};
 use crate::rows::Rows;
 use crate::session::Session;
 use crate::{Error, failed_to};
@@ -54,12 +54,26 @@ fn adopt(
     plan: &Plan,
     found: &Found,
 ) -> Result<(), Error> {
+    take_over(session, context, &plan.adopt, &plan.remove, found)?;
+    if plan.steps.is_empty() {
+        release(session, context)?;
+    }
+    Ok(())
+}
+
+/// Records what refinery has applied, and what is gone.
+pub(crate) fn take_over(
+    session: &mut Session,
+    context: &Context,
+    adopt: &[Step],
+    remove: &[Removal],
+    found: &Found,
+) -> Result<(), Error> {
     history::create(session, context.tables, context.scope, found)?;
-    if plan.only_steps() {
+    if adopt.is_empty() && remove.is_empty() {
         return Ok(());
     }
-    let mut rows: Vec<_> = plan
-        .adopt
+    let mut rows: Vec<_> = adopt
         .iter()
         .map(|step| {
             let entry = Entry {
@@ -69,9 +83,10 @@ fn adopt(
             history::adopt_sql(context.tables, &entry, step.chain)
         })
         .collect();
-    let removed = plan.remove.iter();
     rows.extend(
-        removed.map(|removal| history::removed_sql(context.tables, &removal.id, removal.chain)),
+        remove
+            .iter()
+            .map(|removal| history::removed_sql(context.tables, &removal.id, removal.chain)),
     );
     let sql = match context.scope {
         Scope::Session => format!("BEGIN; {}; COMMIT", rows.join(";\n")),
@@ -86,13 +101,8 @@ fn adopt(
             "record a migration",
         ));
     }
-    if plan.steps.is_empty() {
-        release(session, context)?;
-    }
-    if !plan.adopt.is_empty() {
-        context.events.emit(Event::Adopted {
-            count: plan.adopt.len(),
-        });
+    if !adopt.is_empty() {
+        context.events.emit(Event::Adopted { count: adopt.len() });
     }
     Ok(())
 }

@@ -9,7 +9,6 @@ use super::start::connect_until;
 use crate::Error;
 use crate::backoff::Backoff;
 use crate::event::Event;
-use crate::report::Report;
 use crate::session::Session;
 
 /// Connects again after the connection was lost in the middle of a migration. Whether that was
@@ -17,15 +16,13 @@ use crate::session::Session;
 pub(crate) fn recover<'a>(
     context: &Context<'a>,
     config: &Config,
-    report: &mut Report,
-    in_flight: Option<usize>,
+    reconnects: &mut u32,
     cause: String,
 ) -> Result<Session<'a>, Error> {
-    if report.reconnects >= MAX_RECONNECTS {
+    if *reconnects >= MAX_RECONNECTS {
         return Err(Error::ConnectionLost { cause });
     }
-    report.reconnects += 1;
-    report.unsure = in_flight;
+    *reconnects += 1;
     context.events.emit(Event::Reconnecting {
         cause: cause.clone(),
     });

@@ -10,14 +10,18 @@ use crate::run::Context;
 
 /// The whole message: one round trip.
 pub(crate) fn message(context: &Context, id: &MigrationId, body: Body, rows: &str) -> String {
-    let (prefix, _) = prefix(context, id, body.script);
+    let (prefix, _) = prefix(context, id, &body);
     let keys = context.tables.keys;
     // A division by zero stops the message where the transaction or the lock is not the one that
     // the message began with.
     let check = format!("SELECT 1 / {}::int", holds(&[keys.transaction, keys.run]));
     // The text may end in a comment, and needs no semicolon at its end.
+    let end = match body.part {
+        Part::Up => String::new(),
+        Part::Down(_) => format!("SELECT '{END}';\n"),
+    };
     format!(
-        "{prefix}{}\n;\n{check};\n{};\nSET {}standard_conforming_strings = on;\n{rows};\nCOMMIT",
+        "{prefix}{}\n;\n{end}{check};\n{};\nSET {}standard_conforming_strings = on;\n{rows};\nCOMMIT",
         body.text().0,
         CLEAN.join("; "),
         match context.scope {
@@ -29,19 +33,12 @@ pub(crate) fn message(context: &Context, id: &MigrationId, body: Body, rows: &st
 
 /// Everything before the file's text. It begins with the migration's name, which is what others
 /// see of it in `pg_stat_activity`.
-pub(crate) fn prefix(
-    context: &Context,
-    id: &MigrationId,
-    script: &EncodedScript,
-) -> (String, usize) {
-    let lock_timeout = script
-        .directives
+pub(crate) fn prefix(context: &Context, id: &MigrationId, body: &Body) -> (String, usize) {
+    let directives = &body.script.directives;
+    let lock_timeout = directives
         .lock_timeout
         .unwrap_or(context.options.lock_timeout);
-    let statement_timeout = script
-        .directives
-        .statement_timeout
-        .unwrap_or(Duration::ZERO);
+    let statement_timeout = directives.statement_timeout.unwrap_or(Duration::ZERO);
     let mut statements = match context.scope {
         Scope::Session => vec!["BEGIN".to_owned()],
         // The statement that took the lock has begun the transaction.
@@ -64,8 +61,19 @@ pub(crate) fn prefix(
         ),
     ]);
     let count = statements.len();
-    (format!("/* {id} */ {};\n", statements.join("; ")), count)
+    let undo = match body.part {
+        Part::Up => "",
+        Part::Down(_) => "undo ",
+    };
+    (
+        format!("/* {undo}{id} */ {};\n", statements.join("; ")),
+        count,
+    )
 }
+
+/// Says that a text which undoes is at its end: of one from the ledger, it is not known how many
+/// statements it has.
+pub(crate) const END: &str = "touchmark: end of the text";
 
 /// Puts back what a migration may have changed for its session, so that the rows are written
 /// where they belong and the next migration starts clean. Locks are left alone.
@@ -89,6 +97,15 @@ pub(crate) struct Body<'b> {
     pub first: usize,
     /// How many are sent.
     pub count: usize,
+    pub part: Part<'b>,
+}
+
+/// What a text does.
+#[derive(Clone, Copy)]
+pub(crate) enum Part<'b> {
+    Up,
+    /// It undoes the migration; with where it stands, for messages.
+    Down(&'b str),
 }
 
 impl<'b> Body<'b> {
@@ -97,6 +114,31 @@ impl<'b> Body<'b> {
             script,
             first: 0,
             count: script.statements.len(),
+            part: Part::Up,
+        }
+    }
+
+    /// What undoes a migration, and where that stands.
+    pub(crate) fn of_down(script: &'b EncodedScript<'b>, place: &'b str) -> Body<'b> {
+        Body {
+            part: Part::Down(place),
+            ..Body::of_script(script)
+        }
+    }
+
+    /// Where the text stands.
+    pub(crate) fn file(&self, context: &Context, id: &MigrationId) -> String {
+        match self.part {
+            Part::Up => context.file(id),
+            Part::Down(place) => place.into(),
+        }
+    }
+
+    /// What is recorded with it.
+    pub(crate) fn doing(&self) -> &'static str {
+        match self.part {
+            Part::Up => "record a migration",
+            Part::Down(_) => "undo a migration",
         }
     }
 

@@ -1,8 +1,9 @@
 //! Why a migration stopped: what an error of its message means, and where in the file it is.
 
+use tokio_postgres::SimpleQueryRow;
 use tokio_postgres::error::{DbError, ErrorPosition};
 
-use super::message::{Body, CLEAN, prefix};
+use super::message::{Body, CLEAN, END, Part, prefix};
 use crate::Error;
 use crate::event::Activity;
 use crate::failure::{Failure, Left, Place, ServerError};
@@ -10,7 +11,7 @@ use crate::history::{self, Tables};
 use crate::lock::{Scope, holds};
 use crate::rows::MigrationId;
 use crate::run::Context;
-use crate::session::{BatchError, Session, deepest};
+use crate::session::{BatchError, Results, Session, deepest};
 
 /// Why a migration stopped.
 pub(crate) enum Stop {
@@ -63,20 +64,21 @@ pub(crate) fn stopped(
             cause: server.message().into(),
         };
     }
-    let (prefix_text, prefix_count) = prefix(context, id, body.script);
-    let found = locate(server, done.len(), &prefix_text, prefix_count, body);
+    let (prefix_text, prefix_count) = prefix(context, id, body);
+    let found = locate(server, &done, &prefix_text, prefix_count, body);
     let is_check = found.after == Some(0);
     if is_check && server.code().code() == "22012" {
-        return Stop::Failed(lost_transaction(session, context, id, server));
+        return Stop::Failed(lost_transaction(session, context, id, body, server));
     }
     if found.after.is_some_and(|after| after > CLEAN.len())
-        && let Some(error) = bookkeeping(server, session, context.tables, id)
+        && let Some(error) = bookkeeping(server, session, context.tables, id, body.doing())
     {
         return Stop::Failed(error);
     }
     let failure = Failure {
         id: id.clone(),
-        file: context.file(id),
+        is_undo: matches!(body.part, Part::Down(_)),
+        file: body.file(context, id),
         place: found.place,
         statement: found.statement.map(|at| at + 1),
         server: ServerError::of(server),
@@ -128,6 +130,7 @@ fn lost_transaction(
     session: &mut Session,
     context: &Context,
     id: &MigrationId,
+    body: &Body,
     server: &DbError,
 ) -> Error {
     let held = session
@@ -137,10 +140,14 @@ fn lost_transaction(
     if held == Some(false) && context.scope == Scope::Session {
         return Error::LockLost { id: id.clone() };
     }
-    let message = "the migration ended its transaction, so that it could not be recorded";
+    let message = match body.part {
+        Part::Up => "the migration ended its transaction, so that it could not be recorded",
+        Part::Down(_) => "the text ended its transaction, so that the undo could not be recorded",
+    };
     Error::Failed(Box::new(Failure {
         id: id.clone(),
-        file: context.file(id),
+        is_undo: matches!(body.part, Part::Down(_)),
+        file: body.file(context, id),
         place: None,
         statement: None,
         server: ServerError {
@@ -160,18 +167,14 @@ pub(crate) fn bookkeeping(
     session: &Session,
     tables: &Tables,
     id: &MigrationId,
+    doing: &'static str,
 ) -> Option<Error> {
     match server.code().code() {
         "22003" => Some(Error::HistoryNarrow {
             table: tables.refinery.clone(),
             version: id.version,
         }),
-        "42501" => Some(history::privilege(
-            server,
-            session,
-            tables,
-            "record a migration",
-        )),
+        "42501" => Some(history::privilege(server, session, tables, doing)),
         _ => None,
     }
 }
@@ -187,7 +190,13 @@ struct Found {
 
 /// Finds the statement by the server's position, and where there is none, by how many statements
 /// were done before it.
-fn locate(server: &DbError, done: usize, prefix: &str, prefix_count: usize, body: &Body) -> Found {
+fn locate(
+    server: &DbError,
+    done: &Results,
+    prefix: &str,
+    prefix_count: usize,
+    body: &Body,
+) -> Found {
     let (text, at) = body.text();
     let statements = &body.script.statements;
     let position = match server.position() {
@@ -209,9 +218,14 @@ fn locate(server: &DbError, done: usize, prefix: &str, prefix_count: usize, body
             after: None,
         };
     }
-    match done.checked_sub(prefix_count) {
-        Some(done) if done < body.count => {
-            let statement = body.first + done;
+    // How many statements were done before the first of our own after the text.
+    let end = match body.part {
+        Part::Up => Some(prefix_count + body.count),
+        Part::Down(_) => done.iter().position(|rows| is_end(rows)).map(|at| at + 1),
+    };
+    match done.len().checked_sub(prefix_count) {
+        Some(count) if end.is_none_or(|end| done.len() < end) => {
+            let statement = body.first + count;
             Found {
                 statement: Some(statement),
                 place: statements
@@ -223,7 +237,11 @@ fn locate(server: &DbError, done: usize, prefix: &str, prefix_count: usize, body
         after => Found {
             statement: None,
             place: None,
-            after: after.map(|done| done - body.count),
+            after: after.and(end).and_then(|end| done.len().checked_sub(end)),
         },
     }
+}
+
+fn is_end(rows: &[SimpleQueryRow]) -> bool {
+    rows.first().and_then(|row| row.get(0)) == Some(END)
 }

@@ -57,6 +57,9 @@ pub(crate) fn records(
             let down = file.down.as_ref().map(|down| down.sql.as_str());
             downs.insert(row.id.clone(), down != script.down.as_deref());
         }
+        if row.state == RowState::Undone {
+            downs.remove(&row.id);
+        }
     })?;
     let faults = audit.faults.iter().map(|fault| Fault {
         row: fault.row,

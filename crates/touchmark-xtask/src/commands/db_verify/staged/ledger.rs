@@ -72,7 +72,7 @@ fn warning(file: &File, rows: &[LedgerRow], prefix: &str) -> Option<Diagnostic> 
     }
     let mut rows = rows.iter().rev();
     let row = rows.find(|row| row.id.kind != Kind::Repeatable && row.id.version == name.version)?;
-    let is_applied = row.state != RowState::Abandoned;
+    let is_applied = !matches!(row.state, RowState::Abandoned | RowState::Undone);
     let is_same = file
         .staged
         .as_ref()

@@ -1,0 +1,300 @@
+//! Undoing: under the lock that a run takes, each migration in one transaction with its rows.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use tokio_postgres::Config;
+use touchmark_core::encoded::EncodedScript;
+
+use super::{Known, RollbackPlan, RollbackTarget, UndoStep, applied, plan, wanted};
+use crate::event::{Event, Events};
+use crate::history::{self, Found, Tables};
+use crate::lock::Scope;
+use crate::report::{RollbackReport, UndoneMigration};
+use crate::rows::{MigrationId, Rows};
+use crate::run::{Context, Options};
+use crate::session::Session;
+use crate::transaction::{Body, Retries, Stop, message, send, stopped, with_retries};
+use crate::{Error, Set, run};
+
+/// What is asked for.
+#[derive(Clone, Copy)]
+pub(crate) struct Request<'r> {
+    pub target: RollbackTarget,
+    /// The plan that somebody has seen: another one is refused.
+    pub shown: Option<&'r RollbackPlan>,
+}
+
+/// One application of a migration: its id, and the row of the ledger.
+type Applied = (MigrationId, i64);
+
+/// Undoes.
+pub(crate) fn rollback(
+    set: Set,
+    options: &Options,
+    config: &Config,
+    events: Events,
+    request: Request,
+) -> Result<RollbackReport, Error> {
+    let begun = Instant::now();
+    let encoded = set.open()?;
+    let (directory, history) = encoded.names()?;
+    let tables = Tables::of(options.history.clone().unwrap_or(history));
+    let migrations = encoded.migrations()?;
+    let build = set.build();
+    let mut session = run::connect(options, config, events)?;
+    let start = run::look(&mut session, &tables, &encoded)?;
+    let context = Context {
+        set: &migrations,
+        directory,
+        build: &build,
+        tables: &tables,
+        options,
+        events,
+        scope: start.scope,
+    };
+    let mut report = RollbackReport::default();
+    if start.standby {
+        let rows = run::read(&mut session, &tables, &start)?;
+        let plan = plan_for(&mut session, &context, &rows, request.target, true)?;
+        report.newest = plan.newest;
+        return Ok(report);
+    }
+    let mut known = start.probe.is_some();
+    let mut reconnects = 0;
+    let mut todo = None;
+    loop {
+        let outcome = round(
+            &mut session,
+            &context,
+            request,
+            known,
+            &mut todo,
+            &mut report,
+        );
+        match outcome {
+            Ok(()) => break,
+            Err(Stop::Failed(error)) => return Err(in_words(error)),
+            Err(Stop::Again { error, .. }) => return Err(*error),
+            Err(Stop::Lost { cause }) => {
+                session =
+                    run::recover(&context, config, &mut reconnects, cause).map_err(in_words)?;
+                known = false;
+            }
+        }
+    }
+    report.elapsed = begun.elapsed();
+    Ok(report)
+}
+
+/// What was interrupted is not the migration, which stays applied.
+fn in_words(error: Error) -> Error {
+    match error {
+        Error::Cancelled { at } => Error::UndoCancelled { at },
+        other => other,
+    }
+}
+
+/// One connection's worth of work: lock, read again, plan again, undo. What is to be undone is
+/// settled in the first plan, so that neither a lost connection nor another run makes it more.
+fn round(
+    session: &mut Session,
+    context: &Context,
+    request: Request,
+    known: bool,
+    todo: &mut Option<Vec<Applied>>,
+    report: &mut RollbackReport,
+) -> Result<(), Stop> {
+    let mut known = known;
+    let mut retries = Retries::new();
+    'again: loop {
+        let (rows, found) = run::locked_rows(session, context, known)?;
+        let plan = match &todo {
+            None => first_plan(session, context, request, rows, &found)?,
+            Some(todo) => next_plan(session, context, &rows, todo, report)?,
+        };
+        let todo = todo.get_or_insert_with(|| {
+            report.again.clone_from(&plan.again);
+            let steps = plan.steps.iter();
+            steps.filter_map(|s| Some((s.id.clone(), s.row?))).collect()
+        });
+        report.newest.clone_from(&plan.newest);
+        if plan.steps.is_empty() {
+            return Ok(run::release(session, context)?);
+        }
+        let steps = match context.scope {
+            Scope::Session => &plan.steps[..],
+            // The lock ends with the transaction, so that the next step reads and plans again.
+            Scope::Transaction => &plan.steps[..1],
+        };
+        for (at, step) in steps.iter().enumerate() {
+            if context.options.canceller.is_cancelled() {
+                return Err(Stop::Failed(Error::Cancelled { at: None }));
+            }
+            let begun = Instant::now();
+            context.events.emit(Event::Undoing {
+                migration: step.id.clone(),
+                number: report.undone.len() + 1,
+                total: todo.len(),
+                source: step.source.clone(),
+            });
+            match undo(session, context, &plan, step, at == 0) {
+                Ok(()) => {}
+                Err(stop) if context.scope == Scope::Transaction => {
+                    retries.pause(session, context, &step.id, stop)?;
+                    continue 'again;
+                }
+                Err(stop) => return Err(stop),
+            }
+            retries = Retries::new();
+            let elapsed = begun.elapsed();
+            context.events.emit(Event::Undone {
+                migration: step.id.clone(),
+                elapsed,
+            });
+            report.record(step.id.clone(), elapsed);
+        }
+        if context.scope == Scope::Session {
+            return Ok(());
+        }
+        known = true;
+    }
+}
+
+/// The plan of the first look under the lock. What refinery applied is taken over first: the
+/// ledger says what was undone, and that can't be more than it says was applied.
+fn first_plan(
+    session: &mut Session,
+    context: &Context,
+    request: Request,
+    mut rows: Rows,
+    found: &Found,
+) -> Result<RollbackPlan, Error> {
+    let mut plan = plan_for(session, context, &rows, request.target, false)?;
+    if !plan.adopt.is_empty() && !plan.steps.is_empty() {
+        run::take_over(session, context, &plan.adopt, &[], found)?;
+        rows = run::read_tables(session, context.tables, &Found::both())?;
+        plan = plan_for(session, context, &rows, request.target, false)?;
+    }
+    let same = |shown: &RollbackPlan| {
+        let texts = |plan: &RollbackPlan| -> Vec<_> {
+            let steps = plan.steps.iter();
+            steps.map(|s| (s.id.clone(), s.sql.clone())).collect()
+        };
+        texts(shown) == texts(&plan)
+    };
+    match request.shown.is_none_or(same) {
+        true => Ok(plan),
+        false => Err(Error::PlanChanged),
+    }
+}
+
+/// The plan for what is left, after the lock was given up in between.
+fn next_plan(
+    session: &mut Session,
+    context: &Context,
+    rows: &Rows,
+    todo: &[Applied],
+    report: &mut RollbackReport,
+) -> Result<RollbackPlan, Error> {
+    let lookup = rows.lookup();
+    let is_left = |(id, row): &&Applied| {
+        let found = lookup.ledger.get(&id.key());
+        found.is_some_and(|found| found.row == *row)
+    };
+    let (left, done): (Vec<_>, Vec<_>) = todo.iter().partition(is_left);
+    for (id, _) in done {
+        // The connection was lost in it, and it was committed after all.
+        if !report.undone.iter().any(|undone| undone.id == *id) {
+            report.record(id.clone(), Duration::ZERO);
+        }
+    }
+    let newest = applied(&lookup);
+    if !left
+        .iter()
+        .map(|(id, _)| id)
+        .eq(newest.iter().take(left.len()))
+    {
+        return Err(Error::PlanChanged);
+    }
+    plan_for(
+        session,
+        context,
+        rows,
+        RollbackTarget::Steps(left.len()),
+        false,
+    )
+}
+
+/// Reads what the ledger has to undo with, where the set has nothing, and plans.
+pub(crate) fn plan_for(
+    session: &mut Session,
+    context: &Context,
+    rows: &Rows,
+    target: RollbackTarget,
+    standby: bool,
+) -> Result<RollbackPlan, Error> {
+    let wanted = wanted(context.set, rows, target);
+    let scripts = match wanted.is_empty() {
+        true => HashMap::new(),
+        false => {
+            let results = session
+                .query(&history::scripts_sql(context.tables, &wanted))
+                .map_err(|e| history::explain(e, session, context.tables, "read the history"))?;
+            history::read_scripts(results.first().map_or(&[], Vec::as_slice))
+        }
+    };
+    let known = Known {
+        set: context.set,
+        directory: context.directory,
+        rows,
+        scripts,
+        standby,
+    };
+    plan(&known, target)
+}
+
+/// Undoes a migration, and again when others stood in its way.
+fn undo(
+    session: &mut Session,
+    context: &Context,
+    plan: &RollbackPlan,
+    step: &UndoStep,
+    is_first: bool,
+) -> Result<(), Stop> {
+    let Some(row) = step.row else {
+        return Err(Stop::Failed(Error::PlanChanged));
+    };
+    let record = |id: &MigrationId, row, down, chain| {
+        history::undone_sql(context.tables, (id, row), down, context.build, chain)
+    };
+    // With the first version that goes, because what they made may go with it.
+    let marks = plan.marks.iter().filter(|_| is_first);
+    let mut rows: Vec<_> = marks
+        .map(|(id, row, chain)| record(id, *row, None, *chain))
+        .collect();
+    rows.push(record(&step.id, row, Some(&step.sql), step.chain));
+    let script = EncodedScript {
+        sql: &step.sql,
+        directives: step.directives.clone(),
+        statements: step.statements.clone(),
+    };
+    let place = step.source.to_string();
+    let body = Body::of_down(&script, &place);
+    let message = message(context, &step.id, body, &rows.join(";\n"));
+    let once = |session: &mut Session| {
+        send(session, context, &step.id, &message)
+            .map(drop)
+            .map_err(|e| stopped(e, session, context, &step.id, &body, Some(&step.id)))
+    };
+    match context.scope {
+        Scope::Transaction => once(session),
+        Scope::Session => with_retries(session, context, &step.id, once),
+    }
+}
+
+impl RollbackReport {
+    fn record(&mut self, id: MigrationId, elapsed: Duration) {
+        self.undone.push(UndoneMigration { id, elapsed });
+    }
+}
