@@ -1,17 +1,25 @@
 //! The layers of a container image, laid one over the other.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, BufReader, Read, Seek};
 use std::path::{Component, Path};
+use std::rc::Rc;
 
 use flate2::bufread::MultiGzDecoder;
-use tar::{Archive, EntryType};
+use tar::{Archive, Entry, EntryType};
 
 use super::{Carried, Damage, program};
 
 /// What the programs of an image carry, by their paths: `/app/server`. A program that carries
 /// nothing is not in it.
 pub(super) type Programs = BTreeMap<String, Result<Vec<Carried>, Damage>>;
+
+/// A file of an image that is larger is not looked into: a few kilobytes unpack to any size.
+const LARGEST: u64 = 1 << 30;
+
+/// What may stand before a file: its header, and names of any length.
+const LONGEST: u64 = 16 << 20;
 
 /// The first bytes of a file, which is read from its start again afterwards.
 pub(super) fn head(file: &mut (impl Read + Seek), length: u64) -> io::Result<Vec<u8>> {
@@ -54,8 +62,14 @@ fn unpack(layer: impl Read, programs: &mut Programs) -> Result<(), String> {
     let text = |error: io::Error| format!("a layer is damaged: {error}");
     // What a layer removes is removed from those below it, wherever in the layer that stands.
     let mut above = Programs::new();
-    for entry in Archive::new(layer).entries().map_err(text)? {
+    let left = Rc::new(Cell::new(LONGEST));
+    let mut archive = Archive::new(Rationed {
+        layer,
+        left: Rc::clone(&left),
+    });
+    for entry in archive.entries().map_err(text)? {
         let mut entry = entry.map_err(text)?;
+        left.set(stored(&entry).saturating_add(LONGEST));
         let Some(path) = absolute(&entry.path().map_err(text)?) else {
             continue;
         };
@@ -84,7 +98,9 @@ fn unpack(layer: impl Read, programs: &mut Programs) -> Result<(), String> {
                 let known = |t: String| above.get(&t).or(programs.get(&t)).cloned();
                 target.and_then(known)
             }
-            EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => {
+            EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse
+                if entry.size() <= LARGEST =>
+            {
                 carried(&mut entry).map_err(text)?
             }
             _ => None,
@@ -95,6 +111,34 @@ fn unpack(layer: impl Read, programs: &mut Programs) -> Result<(), String> {
     }
     programs.append(&mut above);
     Ok(())
+}
+
+/// How many bytes of the archive are the file's: of one with holes, fewer than it has.
+fn stored<R: Read>(entry: &Entry<'_, R>) -> u64 {
+    match entry.header().entry_type() {
+        EntryType::GNUSparse => entry.header().entry_size().unwrap_or_default(),
+        _ => entry.size(),
+    }
+}
+
+/// A layer of which no more may be read than is left: names of files are held in memory, and a few
+/// kilobytes unpack to a name of any length.
+struct Rationed<R> {
+    layer: R,
+    left: Rc<Cell<u64>>,
+}
+
+impl<R: Read> Read for Rationed<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let left = self.left.get();
+        if left == 0 {
+            return Err(io::Error::other("the name of a file in it has no end"));
+        }
+        let length = usize::try_from(left).map_or(buffer.len(), |left| buffer.len().min(left));
+        let read = self.layer.read(&mut buffer[..length])?;
+        self.left.set(left - read as u64);
+        Ok(read)
+    }
 }
 
 /// `/app/server` of `./app/server`; nothing of a path that leaves the image, or can't be shown.

@@ -54,7 +54,11 @@ pub(crate) fn run(which: &str, project: &Project, screen: &Screen) -> Result<u8,
     );
     let locked = lock::hold(project)?.differences;
     if locked.iter().any(|d| d.finding.migration == id.to_string()) {
-        screen.help("migrations.lock still has the text before: `cargo xtask db-lock`");
+        screen.help(format_args!(
+            "migrations.lock still has the text before: `cargo xtask db-lock`, or where it is merged, `cargo xtask \
+             db-lock --replace {}`",
+            id.version
+        ));
     }
     Ok(code)
 }

@@ -231,6 +231,40 @@ fn several_programs_and_packages() {
     );
 }
 
+/// A few kilobytes that unpack to more than a machine has.
+#[test]
+fn what_has_no_end() {
+    let mut name = Header::new_gnu();
+    name.set_entry_type(EntryType::GNULongName);
+    name.set_size(1 << 40);
+    name.set_cksum();
+    let mut long = name.as_bytes().to_vec();
+    long.resize(17 << 20, b'x');
+    let found = found(&docker(&[gzip(&long)]), &Options::default());
+    assert!(
+        found.ends_with("the name of a file in it has no end"),
+        "{found}"
+    );
+
+    // A hole of a terabyte behind the first block.
+    let mut holes = Header::new_gnu();
+    holes.set_path("app").unwrap();
+    holes.set_entry_type(EntryType::GNUSparse);
+    holes.set_size(512);
+    let gnu = holes.as_gnu_mut().unwrap();
+    gnu.set_real_size(1 << 40);
+    gnu.sparse[0].set_offset(0);
+    gnu.sparse[0].set_length(512);
+    gnu.sparse[1].set_offset(1 << 40);
+    gnu.sparse[1].set_length(0);
+    holes.set_cksum();
+    let mut block = b"\x7fELF".to_vec();
+    block.resize(512, 0);
+    let mut layer = [holes.as_bytes().to_vec(), block].concat();
+    layer.resize(layer.len() + 1024, 0);
+    assert_eq!(self::found(&docker(&[layer]), &Options::default()), NOTHING);
+}
+
 #[test]
 fn images_that_are_none() {
     let check = |files: &[(&str, Vec<u8>)], expected: &str| {
