@@ -242,6 +242,34 @@ fn a_draft_stays_one() {
 }
 
 #[test]
+fn what_an_environment_has_applied_keeps_its_version() {
+    let project = repository();
+    add(
+        &project,
+        "feature",
+        &[("V3__ours.sql", A), ("V4__more.sql", "SELECT 1;\n")],
+    );
+    project.ok(&["db-migrate"]);
+    let mut record = project.command(&["db-verify", "--record", "staging"]);
+    record.env("SOURCE_DATE_EPOCH", "1770076800");
+    assert_eq!(crate::run(record).code, 0);
+    commit(&project, "deployed");
+    add(&project, "main", &[("V3__theirs.sql", B)]);
+    git(&project, &["checkout", "--quiet", "feature"]);
+    conflict(&project, &["merge", "main"]);
+    screen!(project.run(&["db-lock", "--rebase"]), @r#"
+    error: V3__ours must get a later version, and staging has it applied since 2026-02-03
+    help: make staging anew or undo it there, delete the lines of staging from environments.lock, and try again; or give the other side's migrations later versions
+    ---
+    exit 23
+    "#);
+    assert_eq!(
+        files(&project)[2..],
+        ["V3__ours.sql", "V3__theirs.sql", "V4__more.sql"]
+    );
+}
+
+#[test]
 fn what_is_not_merged_yet_is_said() {
     let project = repository();
     add(&project, "main", &[("V3__theirs.sql", B)]);

@@ -12,6 +12,7 @@ use touchmark_engine::{State, state};
 use super::renumber::{Renumbered, renumber};
 use super::write;
 use crate::commands::db_new::version;
+use crate::commands::db_verify::record;
 use crate::error::Error;
 use crate::git::{self, Git, Objects};
 use crate::project::Project;
@@ -33,6 +34,7 @@ pub(super) fn run(explicit: Option<&str>, project: &Project, screen: &Screen) ->
     let names = file_names(directory).map_err(|source| Error::io("read", directory, source))?;
     let drafts = fs::read_to_string(directory.join(FILE)).unwrap_or_default();
     let renumbered = renumber(&base.lock, &names, version::now())?;
+    refuse_deployed(project, &base, &renumbered)?;
     // The last one first: the new name of one may be the old name of the next.
     for one in renumbered.iter().rev() {
         rename(project, one, &names)?;
@@ -95,6 +97,34 @@ pub(super) fn run(explicit: Option<&str>, project: &Project, screen: &Screen) ->
         advise(project, &renumbered, screen);
     }
     Ok(exit_code::OK)
+}
+
+/// Refuses to give another version to what an environment has applied from a branch like this one:
+/// a watermark above all that the base has is of what is not merged.
+fn refuse_deployed(project: &Project, base: &Base, renumbered: &[Renumbered]) -> Result<(), Error> {
+    let (_, environments) = record::read(project)?;
+    let newest = base.lock.versioned().last().map(|entry| entry.version);
+    for one in renumbered {
+        let mut marks = environments.deployed(one.from.kind, one.from.version);
+        let Some(mark) = marks.find(|mark| Some(mark.version) > newest) else {
+            continue;
+        };
+        return Err(Error::Found {
+            message: format!(
+                "{} must get a later version, and {} has it applied since {}",
+                label(&one.from),
+                mark.environment,
+                mark.date
+            ),
+            help: format!(
+                "make {0} anew or undo it there, delete the lines of {0} from environments.lock, and try again; or give \
+                 the other side's migrations later versions",
+                mark.environment
+            ),
+            code: exit_code::OUT_OF_ORDER,
+        });
+    }
+    Ok(())
 }
 
 fn find(explicit: Option<&str>, project: &Project) -> Result<Base, Error> {
