@@ -14,6 +14,8 @@ pub(crate) struct Wanted<'a> {
     pub is_ci: bool,
     /// The branch that a merge request goes to, as a CI system says it.
     pub target: Option<String>,
+    /// What a branch was before the push, as a CI system says it.
+    pub before: Option<String>,
 }
 
 /// What a commit builds on.
@@ -143,9 +145,17 @@ fn of_head(
     }
     if head == tip {
         // A build of the branch itself: what the last push brought is compared with what was there.
-        return Ok(Ok(match wanted.is_ci {
-            true => objects.commit("HEAD^1")?,
-            false => Some(head.to_owned()),
+        if !wanted.is_ci {
+            return Ok(Ok(Some(head.to_owned())));
+        }
+        // Of a branch that is new, or was pushed with force, it is not there.
+        let before = match &wanted.before {
+            Some(before) => objects.commit(before)?,
+            None => None,
+        };
+        return Ok(Ok(match before {
+            Some(before) => git.merge_base(head, &before)?,
+            None => objects.commit("HEAD^1")?,
         }));
     }
     Ok(match git.merge_base(head, tip)? {
@@ -161,13 +171,15 @@ pub(crate) fn upstream(
     wanted: &Wanted<'_>,
 ) -> Result<Result<(String, String), NoBase>, Error> {
     let target = wanted.target.as_ref().filter(|_| wanted.is_ci);
-    let target = target.map(|branch| format!("origin/{branch}"));
+    // In full: a tag may have the short name, and git would take that.
+    let target = target.map(|branch| format!("refs/remotes/origin/{branch}"));
     let named = wanted.explicit.or(wanted.configured).or(target.as_deref());
     if let Some(name) = named {
         let commit = objects.commit(name)?;
+        let short = name.trim_start_matches("refs/remotes/");
         return Ok(commit
-            .map(|commit| (shown(name), commit))
-            .ok_or_else(|| NoBase::Unknown(name.to_owned())));
+            .map(|commit| (shown(short), commit))
+            .ok_or_else(|| NoBase::Unknown(short.to_owned())));
     }
     let default = objects.commit("refs/remotes/origin/HEAD")?;
     let usual = [

@@ -19,7 +19,8 @@ const LONGEST: u64 = 16 << 20;
 pub(super) fn read(file: &mut File, path: &str, options: &Options) -> Result<Carried, Error> {
     let mut programs = programs(file).map_err(|cause| Error::Image {
         path: path.to_owned(),
-        cause,
+        // The names in it are anybody's.
+        cause: cause.replace(char::is_control, "\u{fffd}"),
     })?;
     if programs.is_empty() {
         return Err(Error::NothingInImage {

@@ -308,6 +308,13 @@ fn images_that_are_none() {
         &[("manifest.json", two)],
         "several images, `a:1`, one without a name; save one",
     );
+    check(
+        &[(
+            "manifest.json",
+            text("[{\"Layers\":[\"\\u001b[2J\\nok\"]}]"),
+        )],
+        "it names `\u{fffd}[2J\u{fffd}ok`, which is not in it",
+    );
     let circle = "{\"manifests\":[{\"digest\":\"sha256:i\"}]}";
     check(
         &[

@@ -199,3 +199,36 @@ fn the_snippet_for_gitlab() {
     let run = steps(&clone, &script, &variables);
     assert_eq!(run.code, 20, "{}", run.screen());
 }
+
+/// git takes the tag where both are there.
+#[test]
+fn a_tag_is_no_target() {
+    let repository = wrong("");
+    repository.git(&["update-ref", "refs/remotes/origin/main", "main"]);
+    repository.git(&["tag", "origin/main", "HEAD"]);
+    let mut command = repository.command(&["db-verify", "--ci"]);
+    command.env("GITHUB_BASE_REF", "main");
+    let run = run(command);
+    assert_eq!(run.code, 20, "{}", run.screen());
+    assert!(run.stderr.contains("merged into origin/main "));
+}
+
+#[test]
+fn all_commits_of_a_push_count() {
+    let repository = wrong("");
+    let before = repository.git(&["rev-parse", "main"]);
+    repository.git(&["commit", "-qm", "nothing", "--allow-empty"]);
+    repository.git(&["branch", "-qf", "main"]);
+    let verify = |before: &str| {
+        let mut command = repository.command(&["db-verify", "--ci"]);
+        command.env("CI_COMMIT_BEFORE_SHA", before);
+        run(command)
+    };
+    let pushed = verify(before.trim());
+    assert_eq!(pushed.code, 20, "{}", pushed.screen());
+    // A branch that is new, and one that was pushed with force.
+    for unknown in ["0", "1"] {
+        let run = verify(&unknown.repeat(40));
+        assert!(run.stderr.contains("since main "), "{}", run.screen());
+    }
+}

@@ -130,6 +130,7 @@ fn wanted<'a>(args: &'a Args, project: &'a Project) -> Wanted<'a> {
         is_ci: args.ci,
         target: variable("GITHUB_BASE_REF")
             .or_else(|| variable("CI_MERGE_REQUEST_TARGET_BRANCH_NAME")),
+        before: variable("CI_COMMIT_BEFORE_SHA"),
     }
 }
 
