@@ -332,6 +332,14 @@ fn what_is_merged_is_not_locked_again_in_another_way() {
     ---
     exit 20
     "#);
+    let cosmetic = "-- why\nALTER TABLE users ADD COLUMN name text;\n";
+    project.write("V2__names.sql", cosmetic);
+    screen!(project.run(&["db-lock"]), @r#"
+    error: V2__names is merged into main, and its comments or white space were edited since
+    help: put the file back; or keep the edit with `cargo xtask db-lock --replace 2`, and with `cargo xtask db-verify --accept-cosmetic 2` on each database that has applied it
+    ---
+    exit 21
+    "#);
     fs::remove_file(project.path("migrations/V2__names.sql")).unwrap();
     screen!(project.run(&["db-lock"]), @r#"
     error: V2__names is merged into main, and its file is gone

@@ -161,6 +161,14 @@ fn refusal(changed: &Changed) -> Error {
             format!("{entry} is merged into {upstream}, and its file is gone"),
             "bring the file back, and undo what it does in a new migration: `cargo xtask db-new`".into(),
         ),
+        Change::Cosmetic => (
+            format!("{entry} is merged into {upstream}, and its comments or white space were edited since"),
+            format!(
+                "put the file back; or keep the edit with `cargo xtask db-lock --replace {0}`, and with `cargo xtask \
+                 db-verify --accept-cosmetic {0}` on each database that has applied it",
+                entry.version
+            ),
+        ),
         _ => (
             format!("{entry} is merged into {upstream}, and was edited since"),
             format!(
