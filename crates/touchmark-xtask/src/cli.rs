@@ -7,7 +7,7 @@ use touchmark_engine::Kind;
 
 use crate::commands::{
     completions, db_current, db_down, db_history, db_hook, db_inspect, db_lock, db_logs,
-    db_migrate, db_new, db_psql, db_reset, db_resolve, db_status, db_up, db_verify,
+    db_migrate, db_new, db_psql, db_reset, db_resolve, db_rollback, db_status, db_up, db_verify,
 };
 use crate::{exit_code, json};
 
@@ -112,6 +112,7 @@ pub(crate) enum Command {
     DbUp(db_up::Args),
     DbDown(db_down::Args),
     DbMigrate(db_migrate::Args),
+    DbRollback(db_rollback::Args),
     DbNew(db_new::Args),
     DbLock(db_lock::Args),
     DbStatus(db_status::Args),
@@ -134,6 +135,7 @@ impl Command {
             Command::DbUp(args) => args.json,
             Command::DbDown(args) => args.json,
             Command::DbMigrate(args) => args.json,
+            Command::DbRollback(args) => args.json,
             Command::DbNew(args) => args.json,
             Command::DbLock(args) => args.json,
             Command::DbStatus(args) => args.json,

@@ -111,3 +111,14 @@ pub(crate) fn server(doing: &'static str, error: &postgres::Error) -> Error {
     };
     Error::Server { doing, cause, code }
 }
+
+/// What the database is marked as, with `ALTER DATABASE app SET touchmark.environment = '…'`.
+pub(crate) fn environment(database_url: &str) -> Result<Option<String>, Error> {
+    let row = connect(database_url, None)?
+        .query_one(
+            "SELECT pg_catalog.current_setting('touchmark.environment', true)",
+            &[],
+        )
+        .map_err(|error| server("look at the database", &error))?;
+    Ok(row.get(0))
+}

@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::io;
 use std::path::PathBuf;
 
-use touchmark::Finding;
+use touchmark::{Block, Finding};
 use touchmark_core::{Diagnostic, Problems};
 
 use crate::json::{Failure, Place};
@@ -87,7 +87,9 @@ impl Error {
                 }
                 Runtime::Unreadable { .. } => exit_code::HISTORY,
                 Runtime::TargetUnknown { .. } | Runtime::TargetBehind { .. } => exit_code::USAGE,
-                Runtime::Cancelled { .. } => exit_code::INTERRUPTED,
+                Runtime::Cancelled { .. } | Runtime::UndoCancelled { .. } => exit_code::INTERRUPTED,
+                Runtime::Blocked { blocks } => blocked(blocks),
+                Runtime::PlanChanged => exit_code::REFUSED,
                 _ => exit_code::FAILURE,
             },
         }
@@ -207,6 +209,16 @@ impl Error {
 /// The runtime's own advice is for programs, which can be given a TLS connector.
 fn wants_tls(error: &touchmark::Error) -> bool {
     matches!(error, touchmark::Error::Connect { code: None, cause, .. } if cause.to_lowercase().contains("tls"))
+}
+
+/// The exit code of what is in the way of an undo.
+fn blocked(blocks: &[Block]) -> u8 {
+    let known = blocks.iter().find_map(|block| match block {
+        Block::Unfinished { .. } => Some(exit_code::UNFINISHED),
+        Block::Divergent(finding) => Some(code_of(finding)),
+        _ => None,
+    });
+    known.unwrap_or(exit_code::REFUSED)
 }
 
 /// The exit code of a finding.

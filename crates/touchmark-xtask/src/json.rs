@@ -116,6 +116,35 @@ pub struct Step {
     pub elapsed_ms: Option<u64>,
 }
 
+/// `db-rollback`.
+#[derive(Debug, Clone, Serialize)]
+pub struct RolledBack {
+    /// The database.
+    pub database: Database,
+    /// What was undone, or with `--dry-run` would be, in order.
+    pub undone: Vec<Undo>,
+    /// The repeatable migrations that the next `db-migrate` applies again.
+    pub again: Vec<String>,
+    /// The newest version that is applied afterwards: `V2`.
+    pub head: Option<String>,
+    /// Whether nothing was done because of `--dry-run`.
+    pub dry_run: bool,
+    /// From connecting to the end.
+    pub elapsed_ms: u64,
+}
+
+/// One migration that is undone.
+#[derive(Debug, Clone, Serialize)]
+pub struct Undo {
+    /// Which.
+    pub migration: String,
+    /// Where the SQL comes from: a file, or a row of the ledger.
+    pub source: String,
+    /// How long it took; none in a dry run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub elapsed_ms: Option<u64>,
+}
+
 /// `db-new`.
 #[derive(Debug, Clone, Serialize)]
 pub struct New {

@@ -36,6 +36,7 @@
 
 mod cli;
 mod commands;
+mod confirm;
 mod database;
 mod error;
 pub mod exit_code;
@@ -46,6 +47,8 @@ mod interrupt;
 pub mod json;
 mod project;
 mod screen;
+mod target;
+mod watcher;
 
 use std::process::ExitCode;
 
@@ -79,6 +82,7 @@ fn run(cli: &Cli, screen: &Screen) -> Result<u8, Error> {
         Command::DbUp(args) => commands::db_up::run(args, &project, screen),
         Command::DbDown(args) => commands::db_down::run(args, &project, screen),
         Command::DbMigrate(args) => commands::db_migrate::run(args, &project, screen),
+        Command::DbRollback(args) => commands::db_rollback::run(args, &project, screen),
         Command::DbNew(args) => commands::db_new::run(args, &project, screen),
         Command::DbLock(args) => commands::db_lock::run(args, &project, screen),
         Command::DbStatus(args) => commands::db_status::run(args, &project, screen),

@@ -1,16 +1,16 @@
 //! `db-migrate`: the schema is that of the files.
 
-use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use touchmark::{Action, Event, Kind, Migrator, Report, Target};
+use touchmark::{Action, Kind, Migrator, Report, Target};
 use touchmark_engine::{Database, url};
 
 use crate::error::Error;
 use crate::interrupt::Interrupts;
 use crate::project::{Files, Project};
-use crate::screen::{Screen, duration};
-use crate::{database, exit_code, json};
+use crate::screen::Screen;
+use crate::watcher::Watcher;
+use crate::{database, exit_code, json, target};
 
 /// Find or start the database, and apply what is pending
 ///
@@ -21,11 +21,13 @@ use crate::{database, exit_code, json};
   cargo xtask db-migrate                everything that is pending
   cargo xtask db-migrate +1             the next one only
   cargo xtask db-migrate V3             up to version 3
+  cargo xtask db-migrate add_user_email up to the migration of that name
   cargo xtask db-migrate --dry-run      what would be applied; starts and creates nothing")]
 pub(crate) struct Args {
-    /// How far: latest, a version such as 3 or V3, or +1 for the next one
+    /// How far: latest, a version such as 3 or V3 or the beginning of one, a name such as
+    /// add_user_email, or +1 for the next one
     #[arg(default_value = "latest", allow_hyphen_values = true)]
-    target: Target,
+    target: String,
     /// Only show what would be applied
     #[arg(long)]
     dry_run: bool,
@@ -40,13 +42,14 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args, project: &Project, screen: &Screen) -> Result<u8, Error> {
     // Before anything is started: a broken file stops the command either way.
     let files = project.read(screen)?;
+    let target = target::up(&args.target, &files)?;
     if args.dry_run {
-        return dry_run(args, project, &files, screen);
+        return dry_run(target, project, &files, screen);
     }
     let interrupts = Interrupts::listen()?;
     let database = database::up(&project.settings()?, screen)?;
     let options = Options {
-        target: args.target,
+        target,
         wait: Duration::from_secs(args.wait),
     };
     migrate(&files, &database, &options, &interrupts, screen)
@@ -113,12 +116,16 @@ fn finished(report: &Report, files: &Files, pending: usize) -> String {
         (_, pending) => format!(", {pending} pending"),
     };
     let head = head(report, files).map_or_else(String::new, |head| format!(", head {head}"));
-    let seconds = report.elapsed.as_secs_f64();
-    let took = match seconds < 0.1 {
+    format!("{did}{left}{head} ({})", took(report.elapsed))
+}
+
+/// `0.02 s`, `1.5 s`.
+pub(crate) fn took(elapsed: Duration) -> String {
+    let seconds = elapsed.as_secs_f64();
+    match seconds < 0.1 {
         true => format!("{seconds:.2} s"),
         false => format!("{seconds:.1} s"),
-    };
-    format!("{did}{left}{head} ({took})")
+    }
 }
 
 /// `V2`: the newest version that is applied.
@@ -150,16 +157,16 @@ fn answer(report: &Report, files: &Files, database: &Database) -> json::Migrated
     }
 }
 
-fn millis(duration: Duration) -> u64 {
+pub(crate) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-fn dry_run(args: &Args, project: &Project, files: &Files, screen: &Screen) -> Result<u8, Error> {
+fn dry_run(target: Target, project: &Project, files: &Files, screen: &Screen) -> Result<u8, Error> {
     let begun = Instant::now();
     let database = database::running(project, screen)?;
     let set = files.encoded();
     let plan = Migrator::new(&set)
-        .target(args.target)
+        .target(target)
         .plan(database.url.as_str())?;
     if screen.is_json() {
         let steps = plan.steps.iter().map(|step| json::Step {
@@ -205,115 +212,5 @@ fn action(action: Action) -> &'static str {
         Action::Again => "again",
         Action::Resume => "resume",
         _ => "apply",
-    }
-}
-
-/// Shows the events of a run.
-struct Watcher<'a> {
-    screen: &'a Screen,
-    place: String,
-    width: usize,
-    seen: Mutex<Seen>,
-}
-
-#[derive(Default)]
-struct Seen {
-    has_begun: bool,
-    /// When waiting was last mentioned: without a live line it is mentioned now and then.
-    waiting: Option<Instant>,
-}
-
-/// How often a wait is mentioned again.
-const AGAIN: Duration = Duration::from_secs(10);
-
-impl<'a> Watcher<'a> {
-    fn new(files: &Files, database: &Database, screen: &'a Screen) -> Watcher<'a> {
-        let names = files
-            .set
-            .migrations
-            .iter()
-            .map(|m| m.to_string().chars().count());
-        Watcher {
-            screen,
-            place: database::place(&database.url),
-            width: names.max().unwrap_or_default().min(50),
-            seen: Mutex::default(),
-        }
-    }
-
-    fn show(&self, event: &Event) {
-        let screen = self.screen;
-        let width = self.width;
-        match event {
-            Event::Applying {
-                migration,
-                number,
-                total,
-            } => {
-                self.begin();
-                screen.live(
-                    "Applying",
-                    format_args!("{migration} ({number} of {total})"),
-                );
-            }
-            Event::StatementDone {
-                migration,
-                number,
-                total,
-            } => {
-                screen.live(
-                    "Applying",
-                    format_args!("{migration}: {number} of {total} statements done"),
-                );
-                screen.detail(
-                    "Done",
-                    format_args!("{migration}: statement {number} of {total}"),
-                );
-            }
-            Event::Applied { migration, elapsed } => {
-                let name = migration.to_string();
-                screen.still();
-                screen.done(
-                    "Applied",
-                    format_args!("{name:<width$} {:>8}", duration(*elapsed)),
-                );
-            }
-            Event::Adopted { count } => {
-                screen.done("Adopted", format_args!("{count} that refinery had applied"));
-            }
-            Event::WaitingForLock { .. } | Event::WaitingForServer { .. } => self.wait(event),
-            Event::Retrying { .. } => screen.odd("Retrying", event),
-            Event::Blocked { .. } => screen.odd("Blocked", event),
-            Event::Reconnecting { .. } => screen.odd("Reconnecting", event),
-            Event::DatabaseAhead { .. } => screen.warning(event),
-            Event::Notice { severity, message } => match severity.as_str() {
-                "WARNING" => screen.odd("Warning", message),
-                _ => screen.odd("Notice", message),
-            },
-            other => screen.detail("Note", other),
-        }
-    }
-
-    fn begin(&self) {
-        let mut seen = self
-            .seen
-            .lock()
-            .unwrap_or_else(|poison| poison.into_inner());
-        if !seen.has_begun {
-            seen.has_begun = true;
-            self.screen.done("Migrating", &self.place);
-        }
-    }
-
-    fn wait(&self, event: &Event) {
-        self.screen.live("Waiting", event);
-        let mut seen = self
-            .seen
-            .lock()
-            .unwrap_or_else(|poison| poison.into_inner());
-        if seen.waiting.is_none_or(|last| last.elapsed() >= AGAIN) {
-            seen.waiting = Some(Instant::now());
-            self.screen.odd("Waiting", event);
-        }
     }
 }

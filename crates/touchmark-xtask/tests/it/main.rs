@@ -17,6 +17,7 @@ mod rebase;
 mod repository;
 mod reset;
 mod resolve;
+mod rollback;
 mod staged;
 mod status;
 mod tampered;

@@ -141,9 +141,8 @@ fn targets_and_the_dry_run() {
     exit 2
     "#);
     screen!(project.run(&["db-migrate", "soon"]), @r#"
-    error: invalid value 'soon' for '[TARGET]': `soon` is not a target: give `latest`, a version such as `3`, or `+1` for the next one
-
-    For more information, try '--help'.
+    error: `soon` is not a target: give `latest`, a version such as `3`, or `+1` for the next one
+    help: or give a name; `cargo xtask db-status` lists them
     ---
     exit 2
     "#);
