@@ -18,7 +18,7 @@
 use std::fmt;
 
 use crate::diagnostic::{Diagnostic, Place};
-use crate::lock::Entry;
+use crate::lock::{self, Entry};
 use crate::{Checksum, Kind, checksum};
 
 /// The name of the file in the directory of the migrations.
@@ -79,9 +79,18 @@ impl Environments {
             let watermark = read(line, at + 1).ok_or_else(|| {
                 let start = line.as_ptr() as usize - text.as_ptr() as usize;
                 let place = Place::of(text, start..start + line.len().min(64), "");
-                Diagnostic::error(file, "this is not a line of an environment")
-                    .at(place)
-                    .help("bring it back from git, or record the environment again: `cargo xtask db-verify --record NAME`")
+                let (message, help) = match lock::has_conflict(line) {
+                    true => (
+                        "a merge left its conflict in the file",
+                        "take out the marks, and keep of each environment the line of the newer version",
+                    ),
+                    false => (
+                        "this is not a line of an environment",
+                        "bring it back from git; or take the line out, and record the environment again: `cargo xtask \
+                         db-verify --record NAME`",
+                    ),
+                };
+                Diagnostic::error(file, message).at(place).help(help)
             })?;
             if watermark.environment == REPLACED {
                 environments.replaced.push(Replaced {
@@ -328,9 +337,10 @@ mod tests {
 
     #[test]
     fn lines_that_are_none() {
+        let conflict = Environments::parse("<<<<<<< HEAD\n", "e").unwrap_err();
+        assert_eq!(conflict.message, "a merge left its conflict in the file");
         let hex = Checksum::EMPTY.to_hex();
         for line in [
-            "<<<<<<< HEAD".into(),
             format!("staging R {hex} 2026-11-21"),
             format!("staging V1 {hex}"),
             format!("sta/ging V1 {hex} 2026-11-21"),

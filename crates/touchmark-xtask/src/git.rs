@@ -214,6 +214,12 @@ impl Git {
         Ok(paths.next().map(str::to_owned))
     }
 
+    /// Whether the index has a symbolic link at a path.
+    pub(crate) fn is_link(&self, path: &str) -> Result<bool, Error> {
+        let stdout = self.run(&["--literal-pathspecs", "ls-files", "-s", "-z", "--", path])?;
+        Ok(stdout.starts_with(b"120000 "))
+    }
+
     /// Puts a text into the index, as a file at `path`.
     pub(crate) fn stage(&self, path: &str, text: &str) -> Result<(), Error> {
         let output = self.output(&["hash-object", "-w", "--stdin"], text.as_bytes())?;

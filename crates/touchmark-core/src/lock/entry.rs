@@ -41,7 +41,7 @@ pub fn entry(
     let sql = text::of_bytes(up, file)?.sql;
     let down = match down {
         Some(down) => {
-            let file = file.replace(".sql", ".down.sql");
+            let file = format!("{}.down.sql", file.trim_end_matches(".sql"));
             Some(of_down(&text::of_bytes(down, &file)?.sql))
         }
         None => None,

@@ -101,6 +101,12 @@ pub(crate) fn run(args: &Args, project: &Project, screen: &Screen) -> Result<u8,
             help: "`cargo xtask db-verify --ci` compares what is checked out".into(),
         });
     }
+    if args.binary.is_none() && (args.which.path.is_some() || args.which.package.is_some()) {
+        return Err(Error::Configuration {
+            message: "--path and --package go with --binary".into(),
+            help: "`cargo xtask db-verify --binary PROGRAM` reads what a program carries".into(),
+        });
+    }
     if let Some(name) = &args.record {
         record::check(name)?;
     }

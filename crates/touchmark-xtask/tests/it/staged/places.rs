@@ -193,6 +193,19 @@ fn a_link_is_no_text() {
     assert!(run.stderr.contains("V1__one was edited"), "{}", run.stderr);
 }
 
+/// In a folder that is named as a migration ends, too.
+#[test]
+fn the_lock_is_fixed_with_what_a_link_leads_to() {
+    let repository = Repository::within("my.sqlite");
+    repository.write("V3__three.sql", "SELECT 3;");
+    repository.write("V3__three.down.sql", "SELECT -3;");
+    let link = repository.path("migrations/V4__four.sql");
+    std::os::unix::fs::symlink("V2__two.sql", link).unwrap();
+    repository.git(&["add", "."]);
+    repository.ok(&["db-verify", "--staged", "--fix"]);
+    repository.ok(&["db-lock", "--check"]);
+}
+
 #[test]
 fn digits_of_a_version_do_not_count() {
     let repository = Repository::new();

@@ -55,12 +55,8 @@ fn entries(
     let mut out = Vec::new();
     for (name, file) in staged.iter().filter(|(name, _)| !name.is_down) {
         let path = looked.path(file);
-        let mut bytes = |path: &str| {
-            let object = objects.get(&format!(":{path}"))?;
-            Ok::<_, Error>(object.map(|object| object.bytes))
-        };
-        let up = bytes(&path)?.unwrap_or_default();
-        let down = bytes(&path.replace(".sql", ".down.sql"))?;
+        let up = text_of(looked, objects, file)?.unwrap_or_default();
+        let down = text_of(looked, objects, &file.replace(".sql", ".down.sql"))?;
         let wrong = |problem: touchmark_core::Diagnostic| Error::Files(problem.into());
         let entry = match before.find(name.kind, name.version, &name.name) {
             Some(line)
@@ -83,6 +79,27 @@ fn entries(
         out.push(entry);
     }
     Ok(out)
+}
+
+/// What a file says: of a link to another file of the directory, what that one says.
+fn text_of(looked: &Looked, objects: &mut Objects, file: &str) -> Result<Option<Vec<u8>>, Error> {
+    let get = |objects: &mut Objects, file: &str| {
+        let object = objects.get(&format!(":{}", looked.path(file)))?;
+        Ok::<_, Error>(object.map(|object| object.bytes))
+    };
+    let bytes = get(objects, file)?;
+    let links_to = match &bytes {
+        // The text of a link has no line end: git is asked of little else.
+        Some(target) if !target.contains(&b'\n') => std::str::from_utf8(target).ok(),
+        _ => None,
+    };
+    let Some(target) = links_to else {
+        return Ok(bytes);
+    };
+    match looked.git.is_link(&looked.path(file))? {
+        true => get(objects, target.trim_start_matches("./")),
+        false => Ok(bytes),
+    }
 }
 
 /// The migrations in the index, with the names of their files.
