@@ -135,6 +135,13 @@ fn behind_a_transaction_pooler() {
         "2"
     );
     assert!(applied(&url, &set).is_empty());
+    let pooled = |url: &str| {
+        Migrator::new(&Set::from_bytes(&set))
+            .status(url)
+            .unwrap()
+            .pooled
+    };
+    assert_eq!((pooled(&url), pooled(&db.url)), (true, false));
 
     let with_index = encoded(&[A, B, INDEX]);
     let error = migrate(&url, &with_index).unwrap_err();

@@ -14,6 +14,7 @@ mod project;
 mod project_name;
 mod start;
 
+pub use port::taken_by;
 pub use problem::ComposeProblem;
 
 use std::{
@@ -41,6 +42,17 @@ pub fn answers() -> Result<String, ComposeProblem> {
     docker::engine()?;
     let compose = Compose::find()?;
     Ok(format!("{} {}", compose.name(), compose.version))
+}
+
+/// "Docker 27.3.1, docker compose 2.29.7": what the engine and the compose program of this machine say of themselves.
+pub fn docker_versions() -> Result<String, ComposeProblem> {
+    let engine = docker::engine()?;
+    let compose = Compose::find()?;
+    Ok(format!(
+        "Docker {engine}, {} {}",
+        compose.name(),
+        compose.version
+    ))
 }
 
 /// Starts the service unless it runs already, and waits until a login works.

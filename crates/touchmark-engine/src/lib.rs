@@ -32,7 +32,7 @@ mod template;
 pub mod url;
 
 pub use choose::choose;
-pub use compose::ComposeProblem;
+pub use compose::{ComposeProblem, docker_versions, taken_by};
 pub use env_file::EnvFile;
 pub use error::Error;
 pub use installation::{Installation, OLDEST};

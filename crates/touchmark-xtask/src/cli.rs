@@ -6,7 +6,7 @@ use clap::{Args, ColorChoice, Parser, Subcommand};
 use touchmark_engine::Kind;
 
 use crate::commands::{
-    completions, db_current, db_down, db_history, db_hook, db_inspect, db_lock, db_logs,
+    completions, db_current, db_doctor, db_down, db_history, db_hook, db_inspect, db_lock, db_logs,
     db_migrate, db_new, db_psql, db_reset, db_resolve, db_rollback, db_status, db_up, db_verify,
 };
 use crate::{exit_code, json};
@@ -123,6 +123,7 @@ pub(crate) enum Command {
     DbResolve(db_resolve::Args),
     DbPsql(db_psql::Args),
     DbLogs(db_logs::Args),
+    DbDoctor(db_doctor::Args),
     DbHook(db_hook::Args),
     DbInspect(db_inspect::Args),
     Completions(completions::Args),
@@ -141,6 +142,7 @@ impl Command {
             Command::DbStatus(args) => args.json,
             Command::DbCurrent(args) => args.json,
             Command::DbHistory(args) => args.json,
+            Command::DbDoctor(args) => args.json,
             Command::DbVerify(args) => args.json,
             Command::DbReset(args) => args.json,
             Command::DbResolve(args) => args.json,

@@ -115,7 +115,7 @@ impl Error {
         }
     }
 
-    fn help(&self) -> Option<String> {
+    pub(crate) fn help(&self) -> Option<String> {
         match self {
             Error::Engine(error) => error.help(),
             Error::Binary(error) => error.help().map(str::to_owned),

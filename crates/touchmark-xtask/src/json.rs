@@ -211,6 +211,45 @@ pub struct Current {
     pub findings: Vec<Finding>,
 }
 
+/// `db-doctor`.
+#[derive(Debug, Clone, Serialize)]
+pub struct Examined {
+    /// From the compiler to the database.
+    pub checks: Vec<Check>,
+    /// How many of them are errors.
+    pub errors: usize,
+    /// How many of them are warnings.
+    pub warnings: usize,
+}
+
+/// One check of `db-doctor`.
+#[derive(Debug, Clone, Serialize)]
+pub struct Check {
+    /// What was looked at: `cargo`, `login`, `lock` …
+    pub check: &'static str,
+    /// `ok`, `warning`, `error`, or `skipped` where something before it has to be mended first.
+    pub mark: Mark,
+    /// What was found.
+    pub found: String,
+    /// What mends it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub help: Option<String>,
+}
+
+/// What `db-doctor` thinks of something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mark {
+    /// As it should be.
+    Ok,
+    /// It works, and something is missing or odd.
+    Warning,
+    /// It stops a command.
+    Error,
+    /// It could not be looked at.
+    Skipped,
+}
+
 /// `db-history`.
 #[derive(Debug, Clone, Serialize)]
 pub struct History {

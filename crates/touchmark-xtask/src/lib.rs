@@ -77,6 +77,10 @@ fn run(cli: &Cli, screen: &Screen) -> Result<u8, Error> {
     if let Command::DbInspect(args) = &cli.command {
         return commands::db_inspect::run(args, &cli.global, screen);
     }
+    // Looks into a project that can't be found, too.
+    if let Command::DbDoctor(args) = &cli.command {
+        return commands::db_doctor::run(args, &cli.global, screen);
+    }
     let project = Project::find(&cli.global)?;
     match &cli.command {
         Command::DbUp(args) => commands::db_up::run(args, &project, screen),
@@ -95,6 +99,7 @@ fn run(cli: &Cli, screen: &Screen) -> Result<u8, Error> {
         Command::DbPsql(args) => commands::db_psql::run(args, &project, screen),
         Command::DbLogs(args) => commands::db_logs::run(args, &project),
         Command::DbInspect(args) => commands::db_inspect::run(args, &cli.global, screen),
+        Command::DbDoctor(args) => commands::db_doctor::run(args, &cli.global, screen),
         Command::Completions(args) => commands::completions::run(args),
     }
 }

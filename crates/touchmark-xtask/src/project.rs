@@ -6,7 +6,7 @@ use std::path::{Component, Path, PathBuf};
 use touchmark::Set;
 use touchmark_build::manifest;
 use touchmark_core::encoded::{self, History};
-use touchmark_core::{Config, MigrationSet, ResolveOptions, resolve};
+use touchmark_core::{Config, MigrationSet, Problems, ResolveOptions, resolve};
 use touchmark_engine::Settings;
 
 use crate::cli::Global;
@@ -108,16 +108,20 @@ impl Project {
         self.config.upstream.as_deref()
     }
 
-    /// Reads and checks the migrations, as the build script does.
+    /// Reads and checks the migrations, as the build script does, and shows what is odd.
     pub(crate) fn read(&self, screen: &Screen) -> Result<Files, Error> {
+        let (files, warnings) = self.check()?;
+        screen.aside(warnings.render(coloured()));
+        Ok(files)
+    }
+
+    /// Reads and checks the migrations, and gives what is odd.
+    pub(crate) fn check(&self) -> Result<(Files, Problems), Error> {
         let options = ResolveOptions::new(self.label.as_str());
         let resolved = resolve(&self.directory, &options).map_err(Error::Files)?;
-        screen.aside(resolved.warnings.render(coloured()));
         let bytes = encoded::encode(&resolved.set, &self.history);
-        Ok(Files {
-            set: resolved.set,
-            bytes,
-        })
+        let set = resolved.set;
+        Ok((Files { set, bytes }, resolved.warnings))
     }
 }
 

@@ -16,6 +16,7 @@ use crate::compare::{Comparison, compare};
 use crate::config::ToConfig;
 use crate::event::{Event, Events};
 use crate::history::Tables;
+use crate::lock::Scope;
 use crate::plan::{Plan, Target, is_ready, plan};
 use crate::report::{Report, RollbackReport};
 use crate::rows::Rows;
@@ -60,6 +61,8 @@ pub struct Status {
     pub comparison: Comparison,
     /// Whether the server is a standby.
     pub standby: bool,
+    /// Whether the connection goes through a pooler that gives each transaction another session.
+    pub pooled: bool,
 }
 
 impl<'a> Migrator<'a> {
@@ -258,6 +261,7 @@ impl<'a> Migrator<'a> {
                 comparison: compare(&encoded.migrations()?, &rows),
                 rows,
                 standby: start.standby,
+                pooled: start.scope == Scope::Transaction,
             })
         })
     }

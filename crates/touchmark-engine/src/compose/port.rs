@@ -23,6 +23,12 @@ pub fn free() -> io::Result<u16> {
         .port())
 }
 
+/// Who listens on a port of this machine; none where nobody does.
+pub fn taken_by(port: u16) -> Option<String> {
+    let is_taken = !is_free(port);
+    is_taken.then(|| owner(port).unwrap_or_else(|| "a process of another account".to_owned()))
+}
+
 /// Who listens there, in words: a container, or else a process where the system tells.
 pub fn owner(port: u16) -> Option<String> {
     let filter = format!("publish={port}");

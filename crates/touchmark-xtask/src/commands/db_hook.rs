@@ -110,6 +110,20 @@ fn uninstall(git: &Git, screen: &Screen) -> Result<(), Error> {
     Ok(())
 }
 
+/// Whether the hook verifies: with our lines, or in another program's words.
+pub(crate) fn is_installed(git: &Git) -> Result<bool, Error> {
+    let hook = read(&git.hooks()?.join(NAME))?.unwrap_or_default();
+    let managed = [
+        ".pre-commit-config.yaml",
+        "lefthook.yml",
+        ".husky/pre-commit",
+    ];
+    let texts = managed.map(|file| fs::read_to_string(git.top.join(file)).unwrap_or_default());
+    let is_ours =
+        |text: &String| text.contains("db-verify --staged") || text.contains("id: touchmark");
+    Ok(is_ours(&hook) || texts.iter().any(is_ours))
+}
+
 /// The hook's text; none where there is no hook.
 fn read(path: &Path) -> Result<Option<String>, Error> {
     match fs::read(path) {

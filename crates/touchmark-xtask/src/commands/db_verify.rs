@@ -5,7 +5,7 @@
 
 mod accept;
 mod binary;
-mod database;
+pub(crate) mod database;
 mod diff;
 pub(crate) mod difference;
 pub(crate) mod lock;

@@ -4,6 +4,7 @@
 
 mod accept;
 mod connect;
+mod doctor;
 mod engine;
 mod foreign;
 mod history;

@@ -5,6 +5,7 @@ use touchmark_core::encoded::Encoded;
 use super::{Audit, Auditor};
 use crate::compare::compare;
 use crate::history::{self, Tables};
+use crate::lock::Scope;
 use crate::migrator::Status;
 use crate::rows::{AppliedScript, LedgerRow, Rows};
 use crate::run::{self, Start};
@@ -56,6 +57,7 @@ pub(crate) fn audit(
             comparison: compare(&set, &rows),
             rows,
             standby: start.standby,
+            pooled: start.scope == Scope::Transaction,
         },
         faults,
     })
