@@ -1,2 +1,1 @@
--- touchmark: no-transaction
-DROP INDEX CONCURRENTLY ingestion_service.ingestion_requests_by_status_idx;
+DROP INDEX ingestion_service.ingestion_requests_by_status_idx;

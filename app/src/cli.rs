@@ -1,6 +1,7 @@
 //! The command line.
 
 use clap::{Parser, Subcommand};
+use touchmark::{RollbackTarget, Target};
 
 /// The ingestion service
 #[derive(Debug, Parser)]
@@ -26,7 +27,21 @@ pub enum Command {
         listen: String,
     },
     /// Migrate the database and exit, as a job before a deployment does
-    Migrate,
+    Migrate {
+        /// How far: latest, a version such as 3, or +1 for the next one
+        #[arg(long, value_name = "TARGET", default_value = "latest")]
+        to: Target,
+    },
+    /// Undo migrations, also those that a newer binary has applied: the database keeps what undoes
+    /// them
+    Rollback {
+        /// How far: a version to go back to, -1 for the last one, or base
+        #[arg(long, value_name = "TARGET", allow_hyphen_values = true)]
+        to: RollbackTarget,
+        /// Don't ask
+        #[arg(long)]
+        yes: bool,
+    },
     /// List the embedded migrations; needs no database
     Migrations {
         /// Print one JSON object instead of a table
@@ -50,5 +65,6 @@ Exit codes:
   0    done; for `serve`, stopped by a signal after the open requests were answered
   1    failed
   2    the arguments or the environment are not usable
-  130  interrupted by SIGINT while migrating, or a second time while stopping
+  14   `rollback` was not confirmed
+  130  interrupted by SIGINT while migrating or undoing, or a second time while stopping
   143  the same by SIGTERM";

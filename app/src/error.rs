@@ -29,6 +29,9 @@ pub enum Error {
     /// The migrations, or reading them.
     #[error(transparent)]
     Migration(Box<touchmark::Error>),
+    /// Nobody has said that migrations are to be undone.
+    #[error("{0}")]
+    NotConfirmed(&'static str),
     /// A signal came before the work was done.
     #[error("stopped by {signal}")]
     Interrupted {
@@ -70,6 +73,7 @@ impl Error {
     pub fn exit_code(&self) -> u8 {
         match self {
             Error::NoDatabase | Error::Database { .. } | Error::Ahead(_) | Error::Dotenv(_) => 2,
+            Error::NotConfirmed(_) => 14,
             Error::Interrupted { signal, .. } => signal.exit_code(),
             _ => 1,
         }
@@ -86,6 +90,7 @@ impl Error {
                 "`cargo xtask db-up` starts a database and writes it to .env; or set DATABASE_URL=postgresql://user:password@host:port/database".into(),
             ),
             Error::Database { source, .. } => source.help(),
+            Error::NotConfirmed(_) => Some("nothing was changed; answer with `--yes`".into()),
             Error::Dotenv(_) => Some("mend the file, or remove it".into()),
             Error::Listen { source, .. } if source.kind() == io::ErrorKind::AddrInUse => {
                 Some("something listens there already; set LISTEN_ADDRESS to another port".into())

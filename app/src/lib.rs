@@ -6,6 +6,7 @@
 //! ```text
 //! app serve              migrates, then serves
 //! app migrate            only migrates
+//! app rollback --to -1   undoes, also what a newer binary has applied
 //! app migrations --json  says what is embedded, without a database
 //! ```
 
@@ -17,6 +18,7 @@ pub mod listing;
 pub mod migration;
 pub mod readiness;
 pub mod repository;
+pub mod rollback;
 pub mod serve;
 pub mod signals;
 
@@ -24,6 +26,7 @@ use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
+use touchmark::Target;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::EnvFilter;
 
@@ -49,11 +52,9 @@ pub fn main() -> ExitCode {
 }
 
 fn run(cli: Cli, dotenv: Result<(), Error>) -> Result<(), Error> {
-    let listen = match cli.command {
-        Command::Migrations { json } => return listing::print(&mut io::stdout().lock(), json),
-        Command::Migrate => None,
-        Command::Serve { listen } => Some(listen),
-    };
+    if let Command::Migrations { json } = cli.command {
+        return listing::print(&mut io::stdout().lock(), json);
+    }
     dotenv?;
     start_log();
     let config = Config::from_env()?;
@@ -63,10 +64,17 @@ fn run(cli: Cli, dotenv: Result<(), Error>) -> Result<(), Error> {
         .map_err(Error::Start)?;
     runtime.block_on(async {
         let mut signals = Signals::listen().map_err(Error::Start)?;
-        migration::migrate(&config, &mut signals).await?;
-        match listen {
-            Some(address) => serve::serve(&config, &address, &mut signals).await,
-            None => Ok(()),
+        let target = match cli.command {
+            Command::Rollback { to, yes } => {
+                return rollback::rollback(&config, to, yes, &mut signals).await;
+            }
+            Command::Migrate { to } => to,
+            _ => Target::Latest,
+        };
+        migration::migrate(&config, target, &mut signals).await?;
+        match cli.command {
+            Command::Serve { listen } => serve::serve(&config, &listen, &mut signals).await,
+            _ => Ok(()),
         }
     })
 }

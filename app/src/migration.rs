@@ -1,7 +1,7 @@
 //! Migrating from an async application.
 
 use migrations::MIGRATIONS;
-use touchmark::{Canceller, Migrator, Report};
+use touchmark::{Canceller, Migrator, Report, Target};
 
 use crate::Error;
 use crate::config::Config;
@@ -16,38 +16,55 @@ use crate::signals::Signals;
 ///
 /// # Errors
 /// [`Error::Migration`] with all that can go wrong, [`Error::Interrupted`] after a signal.
-pub async fn migrate(config: &Config, signals: &mut Signals) -> Result<Report, Error> {
+pub async fn migrate(
+    config: &Config,
+    target: Target,
+    signals: &mut Signals,
+) -> Result<Report, Error> {
     let canceller = Canceller::new();
     let migrator = Migrator::new(&MIGRATIONS)
+        .target(target)
         .ahead(config.ahead)
         .canceller(&canceller);
-    let mut run = std::pin::pin!(migrator.run_async(&config.migration));
+    let report = stoppable(migrator.run_async(&config.migration), &canceller, signals).await?;
+    log(&report);
+    Ok(report)
+}
+
+/// Waits for a run, and stops it when a signal comes.
+pub(crate) async fn stoppable<T>(
+    run: impl Future<Output = Result<T, touchmark::Error>>,
+    canceller: &Canceller,
+    signals: &mut Signals,
+) -> Result<T, Error> {
+    let mut run = std::pin::pin!(run);
     let mut received = None;
     let outcome = loop {
         tokio::select! {
             outcome = &mut run => break outcome,
             signal = signals.next() => {
-                tracing::info!("{signal}: stopping the migration");
+                tracing::info!("{signal}: stopping");
                 received.get_or_insert(signal);
                 canceller.cancel();
             }
         }
     };
     match (outcome, received) {
-        (Ok(report), None) => {
-            log(&report);
-            Ok(report)
-        }
+        (Ok(report), None) => Ok(report),
         (Ok(_), Some(signal)) => Err(Error::Interrupted {
             signal,
             source: None,
         }),
-        (Err(error @ touchmark::Error::Cancelled { .. }), Some(signal)) => {
-            Err(Error::Interrupted {
-                signal,
-                source: Some(error.into()),
-            })
-        }
+        (
+            Err(
+                error @ (touchmark::Error::Cancelled { .. }
+                | touchmark::Error::UndoCancelled { .. }),
+            ),
+            Some(signal),
+        ) => Err(Error::Interrupted {
+            signal,
+            source: Some(error.into()),
+        }),
         (Err(error), _) => Err(error.into()),
     }
 }

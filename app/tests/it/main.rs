@@ -5,6 +5,7 @@
 mod migrate;
 mod readiness;
 mod requests;
+mod rollback;
 mod running;
 mod stop;
 
