@@ -3,6 +3,7 @@
 mod merged;
 mod rebase;
 mod renumber;
+mod unchecked;
 
 use std::fs;
 use std::io::{self, Write};

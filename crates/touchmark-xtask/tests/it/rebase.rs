@@ -206,6 +206,38 @@ fn a_rebase_does_the_same() {
 }
 
 #[test]
+fn nothing_is_locked_that_nobody_has_checked() {
+    let project = repository();
+    add(&project, "main", &[("V3__theirs.sql", B)]);
+    add(&project, "feature", &[("V3__ours.sql", A)]);
+    conflict(&project, &["merge", "main"]);
+    let ours = fs::read(project.path("migrations/V3__ours.sql")).unwrap();
+    project.write("V3__ours.sql", "ALTER TABEL users;\n");
+    screen!(project.run(&["db-lock", "--rebase"]), @r#"
+    error: syntax error: no statement begins with `ALTER TABEL`
+     --> migrations/V3__ours.sql:1:1
+      |
+    1 | ALTER TABEL users;
+      | ^^^^^^^^^^^
+      |
+    help: did you mean `ALTER TABLE`?
+
+    ---
+    exit 10
+    "#);
+    assert_eq!(files(&project)[2..], ["V3__ours.sql", "V3__theirs.sql"]);
+    // What was locked as it is stays locked.
+    fs::write(project.path("migrations/V3__ours.sql"), ours).unwrap();
+    git(&project, &["merge", "--abort"]);
+    project.write("V3__ours.sql", "ALTER TABEL users;\n");
+    project.ok(&["db-lock", "--seal"]);
+    commit(&project, "sealed");
+    conflict(&project, &["merge", "main"]);
+    project.ok(&["db-lock", "--rebase"]);
+    assert_eq!(files(&project)[2..], ["V3__theirs.sql", "V4__ours.sql"]);
+}
+
+#[test]
 fn names_that_move_into_each_others_place() {
     let project = repository();
     let ours = [

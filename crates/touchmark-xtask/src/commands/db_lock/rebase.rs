@@ -10,7 +10,7 @@ use touchmark_core::{Diagnostic, FileName, Kind, MigrationSet, file_names};
 use touchmark_engine::{State, state};
 
 use super::renumber::{Renumbered, renumber};
-use super::write;
+use super::{unchecked, write};
 use crate::commands::db_new::version;
 use crate::commands::db_verify::record;
 use crate::error::Error;
@@ -32,7 +32,8 @@ pub(super) fn run(explicit: Option<&str>, project: &Project, screen: &Screen) ->
     let base = find(explicit, project)?;
     let directory = &project.directory;
     let names = file_names(directory).map_err(|source| Error::io("read", directory, source))?;
-    let drafts = fs::read_to_string(directory.join(FILE)).unwrap_or_default();
+    let before = fs::read_to_string(directory.join(FILE)).unwrap_or_default();
+    unchecked::refuse(project, &base.lock, &names, &before)?;
     let renumbered = renumber(&base.lock, &names, version::now())?;
     refuse_deployed(project, &base, &renumbered)?;
     // The last one first: the new name of one may be the old name of the next.
@@ -51,7 +52,7 @@ pub(super) fn run(explicit: Option<&str>, project: &Project, screen: &Screen) ->
         file.kind == Kind::Repeatable || !kept.iter().any(|entry| is_same(entry, file))
     });
     let mine = mine.map(|mut file| {
-        file.draft = was_draft(&drafts, &file, &renumbered);
+        file.draft = was_draft(&before, &file, &renumbered);
         file
     });
     let lock = Lock::new(kept.iter().cloned().chain(mine).collect());
