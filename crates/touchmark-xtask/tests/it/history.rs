@@ -306,6 +306,41 @@ fn an_unfinished_migration_is_no_head() {
 }
 
 #[test]
+fn what_was_undone_stays_in_the_history() {
+    let project = Project::new(&[
+        ("V1__users.sql", USERS),
+        ("V2__notes.sql", NOTES),
+        ("V2__notes.down.sql", "DROP TABLE notes;\n"),
+    ]);
+    project.ok(&["db-migrate"]);
+    project.ok(&["db-rollback", "--yes"]);
+    screen!(project.run(&["db-current"]), @r#"
+    ---
+    V1__users (1 behind V2__notes)
+    applied at [when] by postgres, from cargo xtask db-migrate (touchmark 0.1.0)
+    exit 0
+    "#);
+    screen!(project.run(&["db-history"]), @r#"
+        Database test_n at 127.0.0.1:[port]
+        Finished 3 rows, 1 pending
+    ---
+     When                 State    Took        Migration
+     [when]  applied [time] V1__users
+     [when]  applied [time] V2__notes
+     [when]  undone [time] V2__notes
+                          pending              V2__notes
+    exit 0
+    "#);
+    project.ok(&["db-migrate"]);
+    let current = project.ok(&["db-current", "--json"]).json();
+    assert_eq!(
+        (&current["current"]["row"], &current["head"]),
+        (&4.into(), &true.into()),
+        "{current}"
+    );
+}
+
+#[test]
 fn the_table_fits_80_columns() {
     let project = Project::new(&[("V20261121032416__create_the_customers.sql", USERS)]);
     project.ok(&["db-migrate"]);

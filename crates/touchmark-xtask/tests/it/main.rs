@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod accept;
+mod alembic;
 mod connect;
 mod doctor;
 mod engine;

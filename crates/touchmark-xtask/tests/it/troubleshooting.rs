@@ -317,6 +317,15 @@ fn migration_already_applied() {
     applied at [when] by postgres, from cargo xtask db-migrate (touchmark 0.1.0)
     exit 0
     "#);
+    // A target that is behind is not undone by the way.
+    project.write("V2__notes.sql", "CREATE TABLE notes (id int);\n");
+    project.ok(&["db-migrate"]);
+    screen!(project.run(&["db-migrate", "1"]), @r#"
+    error: the database is at V2__notes, which is beyond version 1
+    help: migrating only goes forward; `cargo xtask db-rollback 1` undoes what is above version 1
+    ---
+    exit 2
+    "#);
     // An applied file was edited.
     project.write("V1__users.sql", &USERS.replace("bigint", "int"));
     screen!(project.run(&["db-migrate"]), @r#"
