@@ -668,3 +668,80 @@ fn a_missing_privilege_is_named() {
     help: have the owner run: GRANT SELECT, INSERT, DELETE ON "public"."refinery_schema_history", "public"."touchmark_ledger" TO "ROLE"
     "#);
 }
+
+/// Numbers decide, and not the time: a late file is undone where a fresh database has it.
+#[test]
+fn a_late_file_is_undone_in_its_place() {
+    let db = database();
+    let url = &db.url;
+    let late = ("U3__late.sql", "CREATE TABLE late ();");
+    let late_down = ("U3__late.down.sql", "DROP TABLE late;");
+    let files = [&ALL[..], &[late, late_down]].concat();
+    applied(url, &encoded(&ALL));
+    assert_eq!(applied(url, &encoded(&files)), ["U3__late"]);
+    assert_eq!(undone(url, &files, Steps(2)), ["V4__c", "U3__late"]);
+    intact(url, &files);
+    assert_eq!(applied(url, &encoded(&files)), ["U3__late", "V4__c"]);
+    intact(url, &files);
+}
+
+/// An accepted text goes with its migration; what is applied then is the text of the file.
+#[test]
+fn an_accepted_edit_is_undone_too() {
+    let db = database();
+    let url = &db.url;
+    applied(url, &encoded(&ALL));
+    let commented = (
+        "V4__c.sql",
+        "-- For c.\nCREATE TABLE c (id int REFERENCES a);",
+    );
+    let files = [A, A_DOWN, B, B_DOWN, commented, C_DOWN];
+    let set = encoded(&files);
+    let migrator = Migrator::new(&Set::from_bytes(&set));
+    let leaf = touchmark_core::checksum::leaf(touchmark::Kind::Versioned, 4, "c", C.1);
+    migrator.accept_cosmetic(url, "4", leaf, "test").unwrap();
+    assert_eq!(undone(url, &files, Steps(1)), ["V4__c"]);
+    intact(url, &files);
+    assert_eq!(applied(url, &set), ["V4__c"]);
+    intact(url, &files);
+    // The text before was superseded in what is undone now: it is not what is applied.
+    let error = migrate(url, &encoded(&ALL)).unwrap_err();
+    assert!(matches!(error, Error::Divergent { .. }), "{error:?}");
+}
+
+/// Battery 56: a row of an undo that was changed by hand is found.
+#[test]
+fn b56_a_forged_undo() {
+    for (forge, expected) in [
+        (
+            "UPDATE touchmark_ledger SET state = 'applied' WHERE state = 'undone'",
+            "its `state` can't be `applied`: a row before it says the same, and it is applied once",
+        ),
+        (
+            "DELETE FROM touchmark_ledger WHERE state = 'undone'",
+            "its row in refinery's history is gone",
+        ),
+        (
+            "DELETE FROM touchmark_ledger WHERE version = 4 AND state = 'applied'",
+            "its `state` can't be `undone`: no row before it says that it was applied",
+        ),
+        (
+            "UPDATE touchmark_ledger SET chain = decode(repeat('00', 32), 'hex') WHERE state = 'undone'",
+            "its `chain` does not follow from the rows before it: a row was changed, added or deleted at or before it",
+        ),
+    ] {
+        let db = database();
+        applied(&db.url, &encoded(&ALL));
+        undone(&db.url, &ALL, Steps(1));
+        value(&db.url, &format!("{forge}; SELECT 1"));
+        let set = encoded(&ALL);
+        let audit = Migrator::new(&Set::from_bytes(&set))
+            .audit(&db.url, |_, _| ())
+            .unwrap();
+        let faults: Vec<_> = audit.faults.iter().map(|f| f.what.to_string()).collect();
+        assert!(
+            faults.iter().any(|fault| fault == expected),
+            "{forge}: {faults:?}"
+        );
+    }
+}

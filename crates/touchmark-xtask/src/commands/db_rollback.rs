@@ -55,6 +55,13 @@ pub(crate) struct Args {
     pub(crate) json: bool,
 }
 
+/// What the ledger names as having undone it.
+const BUILD: &str = concat!(
+    "cargo xtask db-rollback (touchmark ",
+    env!("CARGO_PKG_VERSION"),
+    ")"
+);
+
 pub(crate) fn run(args: &Args, project: &Project, screen: &Screen) -> Result<u8, Error> {
     let begun = Instant::now();
     let files = project.read(screen)?;
@@ -63,7 +70,7 @@ pub(crate) fn run(args: &Args, project: &Project, screen: &Screen) -> Result<u8,
         true => database::running(project, screen)?,
         false => database::up(&project.settings()?, screen)?,
     };
-    let set = files.encoded();
+    let set = files.encoded().with_build(BUILD);
     let migrator = Migrator::new(&set)
         .wait(Duration::from_secs(args.wait))
         .canceller(&interrupts.canceller);

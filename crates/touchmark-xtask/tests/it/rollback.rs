@@ -51,6 +51,9 @@ fn undoes_and_redoes() {
     exit 0
     "#);
     assert_eq!(columns(&project), 2);
+    let builds = "SELECT DISTINCT build FROM touchmark_ledger WHERE state = 'undone'";
+    let build: String = project.client().query_one(builds, &[]).unwrap().get(0);
+    assert!(build.starts_with("cargo xtask db-rollback ("), "{build}");
     screen!(project.run(&["db-status"]), @r#"
         Database test_n at 127.0.0.1:[port]
         Finished 2 applied, 2 pending, head V20
