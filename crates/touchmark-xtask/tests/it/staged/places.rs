@@ -191,6 +191,14 @@ fn a_link_is_no_text() {
     assert_eq!(run.code, 20, "{}", run.screen());
     assert_eq!(run.stderr.matches("error:").count(), 1, "{}", run.stderr);
     assert!(run.stderr.contains("V1__one was edited"), "{}", run.stderr);
+
+    let repository = Repository::new();
+    repository.remove("V1__one.sql");
+    let link = repository.path("migrations/V1__one.sql");
+    std::os::unix::fs::symlink(ONE, link).unwrap();
+    let run = repository.staged();
+    assert_eq!(run.code, 10, "{}", run.screen());
+    assert!(run.stderr.contains("has become a symbolic link"));
 }
 
 /// In a folder that is named as a migration ends, too.

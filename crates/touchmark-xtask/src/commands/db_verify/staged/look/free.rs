@@ -107,10 +107,20 @@ fn hold(
         looked.findings.push(found);
         return;
     }
-    if judged.is_refused(name) || touched.is_link {
+    if judged.is_refused(name) {
         return;
     }
     let is_frozen = judged.is_frozen(name);
+    if touched.is_link {
+        // Of the same bytes: the text of the file has become the name of another one.
+        if is_frozen && touched.is_up_changed {
+            let message = format!("{} has become a symbolic link", shown(touched));
+            let problem = Diagnostic::error(looked.path(&touched.up), message)
+                .help("replace it by the file that it was");
+            looked.findings.push(of_content(problem, &shown(touched)));
+        }
+        return;
+    }
     match is_frozen {
         true if touched.is_down_changed => {
             looked.warnings.push(down_warning(looked, touched));
