@@ -20,7 +20,7 @@ pub(crate) fn check(name: &str) -> Result<(), Error> {
         true => Ok(()),
         false => Err(Error::Configuration {
             message: format!("`{name}` can't be the name of an environment"),
-            help: "use letters, digits, `-`, `_` and `.`: `--record staging`".into(),
+            help: "use letters, digits, `-`, `_` and `.`, and another word than `replaced`: `--record staging`".into(),
         }),
     }
 }

@@ -82,6 +82,16 @@ fn a_watermark_that_fits_nothing() {
         .collect();
     repository.write("environments.lock", &cut);
     seen!(repository.staged());
+    // Committed all the same, it is recorded again.
+    repository.commit("environments");
+    repository.write("V4__four.sql", "SELECT 4;\n");
+    repository.lock();
+    assert_eq!(repository.staged().code, 20);
+    repository.write(
+        "environments.lock",
+        &text.replace("U1", "U0").replace("V3 0000", "V3 "),
+    );
+    assert_eq!(repository.staged().code, 0);
     repository.write("environments.lock", "<<<<<<< HEAD\n");
     seen!(repository.staged());
 }

@@ -27,7 +27,7 @@ impl Eyes<'_> {
         let newest = base.and_then(Lines::newest);
         let mut marks = self.watermarks(looked)?;
         // A watermark in what is merged adds nothing to it.
-        marks.retain(|mark| match (mark.kind, &newest) {
+        marks.retain(|(mark, _)| match (mark.kind, &newest) {
             (Kind::Versioned, Some(newest)) => mark.version > newest.version,
             (kind, _) => !is_merged(kind, mark.version),
         });
@@ -40,10 +40,13 @@ impl Eyes<'_> {
         let head = head.and_then(|text| Lines::new(text, &lock_path).ok());
         let mut out: Vec<Frozen> = Vec::new();
         let mut unknown: Vec<Found> = Vec::new();
-        for mark in &marks {
+        for (mark, is_staged) in &marks {
             let mut locks = [staged, head.as_ref()].into_iter().flatten();
             let Some(entries) = locks.find_map(|lines| up_to(lines, mark)) else {
-                unknown.push(unknown_mark(mark, &looked.path(environments::FILE)));
+                // One that HEAD alone has, and that does not fit there, was recorded again.
+                if *is_staged {
+                    unknown.push(unknown_mark(mark, &looked.path(environments::FILE)));
+                }
                 continue;
             };
             for entry in entries {
@@ -64,15 +67,19 @@ impl Eyes<'_> {
     }
 
     /// Those in the index, and those of HEAD: nobody takes one away together with what it freezes.
-    fn watermarks(&mut self, looked: &mut Looked) -> Result<Vec<Watermark>, Error> {
+    /// With each, whether it is in the index.
+    fn watermarks(&mut self, looked: &mut Looked) -> Result<Vec<(Watermark, bool)>, Error> {
         let path = looked.path(environments::FILE);
-        let mut marks: Vec<Watermark> = Vec::new();
+        let mut marks: Vec<(Watermark, bool)> = Vec::new();
         for from in ["", "HEAD"] {
             let Some(text) = self.objects.text(&format!("{from}:{path}"))? else {
                 continue;
             };
             match Environments::parse(&text, &path) {
-                Ok(read) => marks.extend_from_slice(read.lines()),
+                Ok(read) => {
+                    let is_staged = from.is_empty();
+                    marks.extend(read.lines().iter().map(|mark| (mark.clone(), is_staged)));
+                }
                 Err(problem) if from.is_empty() => looked.findings.push(of_broken(problem, true)),
                 Err(_) => {}
             }
@@ -86,7 +93,7 @@ impl Eyes<'_> {
             )
         };
         let mut seen = HashSet::new();
-        marks.retain(|mark| seen.insert(id(mark)));
+        marks.retain(|(mark, _)| seen.insert(id(mark)));
         Ok(marks)
     }
 }
