@@ -745,3 +745,14 @@ fn b56_a_forged_undo() {
         );
     }
 }
+
+/// There may be nothing to do, and then it is only recorded.
+#[test]
+fn comments_undo_nothing() {
+    let db = database();
+    let files = [A, ("V1__a.down.sql", "-- Nothing; it stays.")];
+    applied(&db.url, &encoded(&files));
+    assert_eq!(undone(&db.url, &[], Base), ["V1__a"]);
+    assert_eq!(value(&db.url, "SELECT count(*) FROM a"), "0");
+    intact(&db.url, &files);
+}

@@ -29,7 +29,8 @@ fn writes_both_files_and_the_result_migrates() {
     insta::assert_snapshot!(down.unwrap(), @r#"
     -- Undoes V2__add_user_email_grosse: the schema is afterwards as it was before.
     --
-    -- It is recorded together with the migration. With comments only, there is nothing to undo.
+    -- It is recorded together with the migration, and runs in one transaction: without
+    -- CONCURRENTLY, and so without `no-transaction`. With comments only, there is nothing to undo.
     -- Where there is no way back, delete this file, and put the directive `irreversible "why"`
     -- into the other one.
     "#);
