@@ -6,8 +6,9 @@ use clap::{Args, ColorChoice, Parser, Subcommand};
 use touchmark_engine::Kind;
 
 use crate::commands::{
-    completions, db_current, db_doctor, db_down, db_history, db_hook, db_inspect, db_lock, db_logs,
-    db_migrate, db_new, db_psql, db_reset, db_resolve, db_rollback, db_status, db_up, db_verify,
+    completions, db_current, db_docs, db_doctor, db_down, db_history, db_hook, db_inspect, db_lock,
+    db_logs, db_migrate, db_new, db_psql, db_reset, db_resolve, db_rollback, db_status, db_up,
+    db_verify,
 };
 use crate::{exit_code, json};
 
@@ -125,6 +126,7 @@ pub(crate) enum Command {
     DbLogs(db_logs::Args),
     DbDoctor(db_doctor::Args),
     DbHook(db_hook::Args),
+    DbDocs(db_docs::Args),
     DbInspect(db_inspect::Args),
     Completions(completions::Args),
 }
@@ -146,6 +148,7 @@ impl Command {
             Command::DbVerify(args) => args.json,
             Command::DbReset(args) => args.json,
             Command::DbResolve(args) => args.json,
+            Command::DbDocs(args) => args.json,
             Command::DbInspect(args) => args.json,
             Command::DbHook(_)
             | Command::DbPsql(_)

@@ -2,6 +2,7 @@
 
 pub(crate) mod completions;
 pub(crate) mod db_current;
+pub(crate) mod db_docs;
 pub(crate) mod db_doctor;
 pub(crate) mod db_down;
 pub(crate) mod db_history;

@@ -36,6 +36,8 @@ pub const PENDING: u8 = 26;
 pub const STALE: u8 = 27;
 /// Files and `migrations.lock` differ in what is applied nowhere yet, or the lock is broken.
 pub const LOCK: u8 = 28;
+/// The schema's documentation is not of the database that it was held against (`db-docs --check`).
+pub const DOCS: u8 = 29;
 /// The release before can't run on this one's schema until migrations are undone (`db-inspect`).
 pub const UNDO_FIRST: u8 = 30;
 /// There is no way back to the release before (`db-inspect`).
@@ -63,6 +65,7 @@ pub(crate) const HELP: &str = "Exit codes:
   26  migrations are pending (`db-status --check` only)
   27  a program was built from other files: build it again
   28  files and migrations.lock differ, in what is new, a draft, repeatable or undoes; or it is broken
+  29  db-docs --check: what is written is not of this schema
   30  db-inspect: undo migrations before the older release is started
   31  db-inspect: there is no way back to the older release
  130  interrupted";

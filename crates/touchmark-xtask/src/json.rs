@@ -554,6 +554,35 @@ pub struct Recorded {
     pub written: bool,
 }
 
+/// `db-docs`.
+#[derive(Debug, Clone, Serialize)]
+pub struct Docs {
+    /// The database.
+    pub database: Database,
+    /// The page and the diagram.
+    pub files: Vec<DocsFile>,
+    /// How many tables there are.
+    pub tables: usize,
+    /// How many views there are.
+    pub views: usize,
+    /// Whether nothing was written because of `--check`.
+    pub check: bool,
+}
+
+/// One file of `db-docs`.
+#[derive(Debug, Clone, Serialize)]
+pub struct DocsFile {
+    /// Relative to the workspace.
+    pub file: String,
+    /// Whether it is not there, or was not of this schema.
+    pub changed: bool,
+    /// Whether it was not there.
+    pub missing: bool,
+    /// The first lines of the difference, of the page only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub diff: Option<String>,
+}
+
 /// `db-resolve`.
 #[derive(Debug, Clone, Serialize)]
 pub struct Resolved {

@@ -46,6 +46,7 @@ mod inspect;
 mod interrupt;
 pub mod json;
 mod project;
+mod schema;
 mod screen;
 mod target;
 mod watcher;
@@ -98,6 +99,7 @@ fn run(cli: &Cli, screen: &Screen) -> Result<u8, Error> {
         Command::DbResolve(args) => commands::db_resolve::run(args, &project, screen),
         Command::DbPsql(args) => commands::db_psql::run(args, &project, screen),
         Command::DbLogs(args) => commands::db_logs::run(args, &project),
+        Command::DbDocs(args) => commands::db_docs::run(args, &project, screen),
         Command::DbInspect(args) => commands::db_inspect::run(args, &cli.global, screen),
         Command::DbDoctor(args) => commands::db_doctor::run(args, &cli.global, screen),
         Command::Completions(args) => commands::completions::run(args),

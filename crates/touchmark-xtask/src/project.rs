@@ -103,6 +103,11 @@ impl Project {
         settings::database_url(self)
     }
 
+    /// A path as it was typed.
+    pub(crate) fn typed(&self, path: &Path) -> PathBuf {
+        self.here.join(path)
+    }
+
     /// The branch that everybody builds on, where the configuration names it.
     pub(crate) fn upstream(&self) -> Option<&str> {
         self.config.upstream.as_deref()

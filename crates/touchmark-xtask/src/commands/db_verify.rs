@@ -6,7 +6,7 @@
 mod accept;
 mod binary;
 pub(crate) mod database;
-mod diff;
+pub(crate) mod diff;
 pub(crate) mod difference;
 pub(crate) mod lock;
 pub(crate) mod record;

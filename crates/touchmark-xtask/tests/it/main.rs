@@ -5,6 +5,7 @@
 mod accept;
 mod alembic;
 mod connect;
+mod docs;
 mod doctor;
 mod engine;
 mod foreign;
