@@ -1,12 +1,13 @@
 //! The page.
 
+mod words;
+
 use std::fmt::Write;
 
 use super::escape::{cell, code, prose};
-use super::model::{
-    Column, ConstraintKind, Index, Kind, Name, Reference, Relation, Schema, Type, TypeKind, Value,
-};
+use super::model::{Kind, Name, Reference, Relation, Schema, Type, TypeKind};
 use super::{DIAGRAM, MARK, mermaid};
+use words::{Anchors, constraint, count, index, keys, names, rules, type_of, value, with_comment};
 
 /// The whole page.
 pub(super) fn page(schema: &Schema) -> String {
@@ -336,145 +337,4 @@ impl Page<'_> {
             None => label,
         }
     }
-}
-
-/// Where the relations are on the page: the names that renderers make of headings.
-struct Anchors {
-    of: Vec<(Name, String)>,
-}
-
-impl Anchors {
-    fn of(schema: &Schema) -> Anchors {
-        let mut taken = vec!["database-schema".to_owned(), "diagram".to_owned()];
-        let mut of = Vec::new();
-        let sections = [
-            ("tables", schema.tables().collect::<Vec<_>>()),
-            ("views", schema.views().collect()),
-        ];
-        for (title, relations) in sections {
-            if !relations.is_empty() {
-                taken.push(title.to_owned());
-            }
-            for relation in relations {
-                let anchor = free(&taken, &slug(&schema.label(&relation.name)));
-                taken.push(anchor.clone());
-                of.push((relation.name.clone(), anchor));
-            }
-        }
-        Anchors { of }
-    }
-}
-
-fn free(taken: &[String], slug: &str) -> String {
-    let numbered = (1..).map(|number| format!("{slug}-{number}"));
-    let mut all = std::iter::once(slug.to_owned()).chain(numbered);
-    let found = all.find(|anchor| !taken.contains(anchor));
-    found.unwrap_or_default()
-}
-
-fn slug(name: &str) -> String {
-    let kept = name.to_lowercase();
-    let kept = kept.chars().filter_map(|c| match c {
-        ' ' => Some('-'),
-        '-' | '_' => Some(c),
-        c if c.is_alphanumeric() => Some(c),
-        _ => None,
-    });
-    kept.collect()
-}
-
-fn count(number: usize, what: &str) -> Option<String> {
-    match number {
-        0 => None,
-        1 => Some(format!("1 {what}")),
-        number => Some(format!("{number} {what}s")),
-    }
-}
-
-fn type_of(column: &Column) -> String {
-    let name = code(&column.type_name);
-    match &column.collation {
-        Some(collation) => format!("{name} collate {}", code(collation)),
-        None => name,
-    }
-}
-
-fn value(value: &Value) -> String {
-    match value {
-        Value::None => String::new(),
-        Value::Default(text) => code(text),
-        Value::IdentityAlways => "identity, always".to_owned(),
-        Value::IdentityByDefault => "identity, by default".to_owned(),
-        Value::Stored(text) => format!("generated, stored: {}", code(text)),
-        Value::Virtual(text) => format!("generated, virtual: {}", code(text)),
-    }
-}
-
-fn keys(relation: &Relation, column: &Column) -> String {
-    let marks = [
-        (relation.is_primary(&column.name), "primary"),
-        (relation.is_foreign(&column.name), "foreign"),
-        (relation.is_unique(&column.name), "unique"),
-    ];
-    let marks = marks.into_iter().filter(|(is_one, _)| *is_one);
-    marks.map(|(_, mark)| mark).collect::<Vec<_>>().join(", ")
-}
-
-fn constraint(constraint: &super::model::Constraint) -> String {
-    let kind = match constraint.kind {
-        ConstraintKind::Primary | ConstraintKind::Unique => "",
-        ConstraintKind::Exclusion => " (exclusion)",
-        ConstraintKind::Check => "",
-    };
-    let (name, definition) = (code(&constraint.name), code(&constraint.definition));
-    with_comment(
-        format!("- {name}{kind}: {definition}"),
-        constraint.comment.as_deref(),
-    )
-}
-
-fn index(index: &Index) -> String {
-    let unique = match index.is_unique {
-        true => "unique, ",
-        false => "",
-    };
-    let invalid = match index.is_valid {
-        true => "",
-        false => " (invalid)",
-    };
-    let (name, definition) = (code(&index.name), code(&index.definition));
-    with_comment(
-        format!("- {name}: {unique}{definition}{invalid}"),
-        index.comment.as_deref(),
-    )
-}
-
-fn with_comment(text: String, comment: Option<&str>) -> String {
-    match comment.map(prose).filter(|comment| !comment.is_empty()) {
-        Some(comment) => format!("{text}. {comment}"),
-        None => text,
-    }
-}
-
-fn names(columns: &[String]) -> String {
-    let columns: Vec<_> = columns.iter().map(|name| code(name)).collect();
-    match columns.as_slice() {
-        [only] => only.clone(),
-        several => format!("({})", several.join(", ")),
-    }
-}
-
-/// What happens to the rows that refer to a row.
-fn rules(reference: &Reference) -> String {
-    let mut out = String::new();
-    if let Some(action) = reference.on_delete.sql() {
-        let _ = write!(out, ", on delete {}", action.to_lowercase());
-    }
-    if let Some(action) = reference.on_update.sql() {
-        let _ = write!(out, ", on update {}", action.to_lowercase());
-    }
-    if !reference.rest.is_empty() {
-        let _ = write!(out, ", {}", reference.rest.to_lowercase());
-    }
-    out
 }

@@ -1,0 +1,103 @@
+//! What is done to a database, and what is written for it.
+
+use serde::Serialize;
+
+use super::Database;
+
+/// `db-up`.
+#[derive(Debug, Clone, Serialize)]
+pub struct Up {
+    /// The database.
+    pub database: Database,
+}
+
+/// `db-down`.
+#[derive(Debug, Clone, Serialize)]
+pub struct Down {
+    /// Where the database came from.
+    pub engine: touchmark_engine::Kind,
+    /// Whether it ran and was stopped.
+    pub stopped: bool,
+    /// Whether its data was deleted.
+    pub deleted: bool,
+    /// The same for people.
+    pub detail: String,
+}
+
+/// `db-migrate`, and the second half of `db-reset`.
+#[derive(Debug, Clone, Serialize)]
+pub struct Migrated {
+    /// The database.
+    pub database: Database,
+    /// What was applied, or with `--dry-run` would be, in order.
+    pub applied: Vec<Step>,
+    /// The newest version that is applied: `V2`.
+    pub head: Option<String>,
+    /// Whether nothing was done because of `--dry-run`.
+    pub dry_run: bool,
+    /// From connecting to the end.
+    pub elapsed_ms: u64,
+}
+
+/// One migration of a run.
+#[derive(Debug, Clone, Serialize)]
+pub struct Step {
+    /// Which.
+    pub migration: String,
+    /// `apply`, `again` (a repeatable one that has changed) or `resume` (an unfinished one).
+    pub action: &'static str,
+    /// How long it took; none in a dry run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub elapsed_ms: Option<u64>,
+}
+
+/// `db-rollback`.
+#[derive(Debug, Clone, Serialize)]
+pub struct RolledBack {
+    /// The database.
+    pub database: Database,
+    /// What was undone, or with `--dry-run` would be, in order.
+    pub undone: Vec<Undo>,
+    /// The repeatable migrations that the next `db-migrate` applies again.
+    pub again: Vec<String>,
+    /// The newest version that is applied afterwards: `V2`.
+    pub head: Option<String>,
+    /// Whether nothing was done because of `--dry-run`.
+    pub dry_run: bool,
+    /// From connecting to the end.
+    pub elapsed_ms: u64,
+}
+
+/// One migration that is undone.
+#[derive(Debug, Clone, Serialize)]
+pub struct Undo {
+    /// Which.
+    pub migration: String,
+    /// Where the SQL comes from: a file, or a row of the ledger.
+    pub source: String,
+    /// How long it took; none in a dry run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub elapsed_ms: Option<u64>,
+}
+
+/// `db-new`.
+#[derive(Debug, Clone, Serialize)]
+pub struct New {
+    /// The new migration.
+    pub migration: String,
+    /// The files that were written, relative to the workspace.
+    pub files: Vec<String>,
+}
+
+/// `db-resolve`.
+#[derive(Debug, Clone, Serialize)]
+pub struct Resolved {
+    /// Which migration.
+    pub migration: String,
+    /// How many of its statements are recorded as carried out.
+    pub statements_done: usize,
+    /// How many it has.
+    pub statements: usize,
+    /// Whether it is recorded as applied now.
+    pub finished: bool,
+}
