@@ -28,7 +28,7 @@ use crate::migration::{file_name, label};
 use crate::{Checksum, Kind, MigrationSet, checksum};
 pub use differences::{Change, Difference, differences};
 pub(crate) use entry::of_down;
-pub use entry::{entries, entry, leaf};
+pub use entry::{entries, entry, known_entry};
 pub use lines::{Changed, Lines};
 pub use parse::has_conflict;
 

@@ -38,6 +38,20 @@ pub fn entry(
     down: Option<Vec<u8>>,
     file: &str,
 ) -> Result<Entry, Diagnostic> {
+    known_entry(name, up, down, file, &Lock::default())
+}
+
+/// As [`entry`], without the lexer where the migration is as `lock` says.
+///
+/// # Errors
+/// As [`entry`].
+pub fn known_entry(
+    name: &FileName,
+    up: Vec<u8>,
+    down: Option<Vec<u8>>,
+    file: &str,
+    lock: &Lock,
+) -> Result<Entry, Diagnostic> {
     let sql = text::of_bytes(up, file)?.sql;
     let down = match down {
         Some(down) => {
@@ -46,18 +60,7 @@ pub fn entry(
         }
         None => None,
     };
-    let leaf = checksum::leaf(name.kind, name.version, &name.name, &sql);
-    let semantic = semantic(&resolve::unchecked(sql, name));
-    Ok(of(name, leaf, semantic, down))
-}
-
-/// The leaf of a migration from the bytes of its file.
-///
-/// # Errors
-/// When the text is not UTF-8, or has a NUL in it.
-pub fn leaf(name: &FileName, up: Vec<u8>, file: &str) -> Result<Checksum, Diagnostic> {
-    let sql = text::of_bytes(up, file)?.sql;
-    Ok(checksum::leaf(name.kind, name.version, &name.name, &sql))
+    Ok(of(name, sql, down, lock))
 }
 
 /// The lines of all files of a directory. Only the files that are not as the lock says are looked
@@ -88,16 +91,17 @@ fn of_pair(pair: &resolve::Pair, lock: &Lock) -> Result<Entry, Diagnostic> {
         Some(down) => Some(of_down(&text::read(&down.path, &down.file)?.sql)),
         None => None,
     };
+    Ok(of(name, sql, down, lock))
+}
+
+/// A leaf commits to the text, so where it is that of the lock, all else is known.
+fn of(name: &FileName, sql: String, down: Option<Fingerprint>, lock: &Lock) -> Entry {
     let leaf = checksum::leaf(name.kind, name.version, &name.name, &sql);
     let locked = lock.find(name.kind, name.version, &name.name);
     let semantic = match locked.filter(|locked| locked.leaf == leaf) {
         Some(locked) => locked.semantic,
         None => semantic(&resolve::unchecked(sql, name)),
     };
-    Ok(of(name, leaf, semantic, down))
-}
-
-fn of(name: &FileName, leaf: Checksum, semantic: Fingerprint, down: Option<Fingerprint>) -> Entry {
     Entry {
         kind: name.kind,
         version: name.version,

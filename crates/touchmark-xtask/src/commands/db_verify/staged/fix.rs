@@ -58,24 +58,7 @@ fn entries(
         let up = text_of(looked, objects, file)?.unwrap_or_default();
         let down = text_of(looked, objects, &file.replace(".sql", ".down.sql"))?;
         let wrong = |problem: touchmark_core::Diagnostic| Error::Files(problem.into());
-        let entry = match before.find(name.kind, name.version, &name.name) {
-            Some(line)
-                if down.is_none()
-                    && line.down.is_none()
-                    && line.name == name.name
-                    && line.kind == name.kind =>
-            {
-                let leaf = lock::leaf(name, up.clone(), &path).map_err(wrong)?;
-                match leaf == line.leaf {
-                    true => Entry {
-                        draft: false,
-                        ..line.clone()
-                    },
-                    false => lock::entry(name, up, down, &path).map_err(wrong)?,
-                }
-            }
-            _ => lock::entry(name, up, down, &path).map_err(wrong)?,
-        };
+        let entry = lock::known_entry(name, up, down, &path, &before).map_err(wrong)?;
         out.push(entry);
     }
     Ok(out)
