@@ -151,6 +151,14 @@ pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
+/// Waits until the sessions before have ended at the server too, so that none holds the lock.
+#[track_caller]
+pub fn alone(url: &str) {
+    let others = "SELECT count(*) FROM pg_stat_activity \
+         WHERE datname = current_database() AND pid <> pg_backend_pid()";
+    eventually("alone", || value(url, others) == "0");
+}
+
 const CHILD_SET: &str = "TOUCHMARK_TEST_CHILD_SET";
 const CHILD_URL: &str = "TOUCHMARK_TEST_CHILD_URL";
 

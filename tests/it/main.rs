@@ -18,6 +18,7 @@ mod round_trips;
 mod session_state;
 mod splitting;
 mod stale;
+mod stamp;
 mod start;
 mod topology;
 mod undo;

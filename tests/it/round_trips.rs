@@ -28,6 +28,7 @@ fn a_start_with_nothing_to_do_costs_one() {
 fn one_pending_migration_costs_three() {
     let db = database();
     applied(&db.url, &encoded(&[A]));
+    alone(&db.url);
     applied(&named(&db.url, "rt_pending"), &encoded(&[A, B]));
     check("rt_pending", 3);
 }

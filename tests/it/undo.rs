@@ -48,7 +48,7 @@ fn refused(url: &str, files: &[(&str, &str)], target: RollbackTarget) -> String 
     error.report().to_string()
 }
 
-fn states(url: &str) -> String {
+pub fn states(url: &str) -> String {
     if value(url, "SELECT to_regclass('touchmark_ledger')::text") == "NULL" {
         return String::new();
     }
@@ -60,7 +60,7 @@ fn states(url: &str) -> String {
 
 /// The schema without the ledger, and what refinery has.
 #[track_caller]
-fn dump(url: &str) -> String {
+pub fn dump(url: &str) -> String {
     let output = Command::new(Installation::local().unwrap().program("pg_dump"))
         .args([
             "--no-owner",
@@ -89,7 +89,7 @@ fn dump(url: &str) -> String {
 
 /// The audit finds nothing, and a start with nothing to do stays one round trip.
 #[track_caller]
-fn intact(url: &str, files: &[(&str, &str)]) {
+pub fn intact(url: &str, files: &[(&str, &str)]) {
     let set = encoded(files);
     let audit = Migrator::new(&Set::from_bytes(&set))
         .audit(url, |_, _| ())
@@ -394,7 +394,7 @@ fn a_target_that_is_not_there() {
         .unwrap_err();
     message!(error.report().to_string(), @r#"
     error: the database is at V4__c, which is beyond version 2
-    help: migrating only goes forward; `cargo xtask db-rollback 2` undoes what is above version 2
+    help: this only goes forward; `cargo xtask db-rollback 2` undoes what is above version 2
     "#);
     assert!("-0".parse::<RollbackTarget>().is_err());
     for text in ["-1", "base", "3"] {
@@ -437,8 +437,8 @@ fn a_plan_that_is_not_true_any_more_is_not_carried_out() {
     migrator.rollback_as_planned(url, &plan).unwrap();
     let error = migrator.rollback_as_planned(url, &plan).unwrap_err();
     message!(error.report().to_string(), @r#"
-    error: what would be undone has changed since the plan was made: another run was faster
-    help: look at the new plan, and then decide again; what was undone before is recorded
+    error: what would be done has changed since the plan was made: another run was faster
+    help: look at the new plan, and then decide again; what was done before is recorded
     "#);
     assert_eq!(states(url), "V1 applied, V2 applied, V4 applied, V4 undone");
 }

@@ -150,13 +150,16 @@ impl<'a> Auditor<'a> {
             RowState::Running(_) | RowState::Abandoned => return,
             _ if row.chain.is_none() => "what is finished has a chain value, and it has none",
             RowState::Adopted if is_repeatable => "refinery knows no repeatable migrations",
+            RowState::Stamped if is_repeatable => "a repeatable migration is always run",
             RowState::Accepted if is_repeatable => "a repeatable migration is applied again",
             RowState::Accepted if !is_there => "no row before it says that it was applied",
             RowState::Removed if !is_repeatable => "only repeatable migrations are forgotten",
             RowState::Removed | RowState::Undone if !is_there => {
                 "no row before it says that it was applied"
             }
-            RowState::Applied | RowState::Adopted if !is_repeatable && is_there => {
+            RowState::Applied | RowState::Adopted | RowState::Stamped
+                if !is_repeatable && is_there =>
+            {
                 "a row before it says the same, and it is applied once"
             }
             _ => return,

@@ -213,9 +213,20 @@ pub enum Error {
         /// All that is in the way.
         blocks: Vec<Block>,
     },
-    /// What would be undone is not what the plan said that was given.
-    #[error("what would be undone has changed since the plan was made: another run was faster")]
+    /// What would be done is not what the plan said that was given.
+    #[error("what would be done has changed since the plan was made: another run was faster")]
     PlanChanged,
+    /// The set has no versioned migration that could be recorded.
+    #[error("nothing was recorded: this set has no versioned migrations")]
+    NothingToStamp,
+    /// A migration has come half-way, so that what follows can't be recorded as applied.
+    #[error("nothing was recorded: {id} is unfinished after statement {done}")]
+    StampUnfinished {
+        /// Which migration.
+        id: MigrationId,
+        /// How many of its statements are done.
+        done: usize,
+    },
     /// Somebody asked an undo to stop.
     #[error("the undo was interrupted{}", UndoInterruptedAt(at))]
     UndoCancelled {

@@ -28,6 +28,11 @@ pub enum Event {
         /// How many migrations.
         count: usize,
     },
+    /// A migration is recorded as applied, and was not run.
+    Stamped {
+        /// Which.
+        migration: MigrationId,
+    },
     /// The database has migrations that this set does not know; all of this set are applied.
     DatabaseAhead {
         /// What it has more.
@@ -160,6 +165,9 @@ impl fmt::Display for Event {
                     f,
                     "took over {count} migration{s} that refinery had applied"
                 )
+            }
+            Event::Stamped { migration } => {
+                write!(f, "recorded {migration} as applied without running it")
             }
             Event::DatabaseAhead { unknown } => write!(
                 f,

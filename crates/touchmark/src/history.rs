@@ -14,7 +14,7 @@ pub(crate) use read::{
 };
 pub(crate) use record::{
     Entry, abandon_sql, accept_sql, adopt_sql, finish_sql, insert_sql, intent_sql, next_sql,
-    progress_sql, refinery_sql, removed_sql, resume_sql, undone_sql,
+    progress_sql, refinery_sql, removed_sql, resume_sql, stamp_sql, undone_sql,
 };
 
 use tokio_postgres::error::DbError;

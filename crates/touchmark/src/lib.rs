@@ -41,6 +41,7 @@ mod session;
 mod set;
 mod sql;
 mod stale;
+mod stamp;
 mod tls;
 mod transaction;
 mod undo;
@@ -56,13 +57,14 @@ pub use event::{Activity, Event};
 pub use failure::{Failure, Left, Place, ServerError};
 pub use migrator::{Migrator, Status};
 pub use plan::{Action, Plan, Removal, Step, Target};
-pub use report::{AppliedMigration, Report, RollbackReport, UndoneMigration};
+pub use report::{AppliedMigration, Report, RollbackReport, StampReport, UndoneMigration};
 pub use resolve::{Resolution, Resolved};
 pub use rows::{
     AppliedScript, LedgerRow, MigrationId, NextStatement, Origin, Progress, RefineryRow, RowState,
     Rows,
 };
 pub use set::Set;
+pub use stamp::StampPlan;
 pub use touchmark_core::encoded;
 pub use touchmark_core::{Checksum, Kind};
 pub use undo::{Block, DownSource, RollbackPlan, RollbackTarget, UndoStep};

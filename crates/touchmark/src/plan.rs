@@ -73,6 +73,8 @@ pub enum Action {
     Resume,
     /// refinery has applied it; only the ledger is told.
     Adopt,
+    /// It is recorded as applied, and not run.
+    Stamp,
 }
 
 /// One step of a plan.

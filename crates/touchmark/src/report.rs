@@ -60,6 +60,21 @@ pub struct UndoneMigration {
     pub elapsed: Duration,
 }
 
+/// What a stamp recorded.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct StampReport {
+    /// What is recorded as applied and was not run, in order. Empty where there was nothing to
+    /// record.
+    pub stamped: Vec<MigrationId>,
+    /// What refinery had applied, and was taken over with them.
+    pub adopted: Vec<MigrationId>,
+    /// The newest version that is recorded as applied now.
+    pub newest: Option<MigrationId>,
+    /// From connecting to the end.
+    pub elapsed: Duration,
+}
+
 impl Report {
     pub(crate) fn new(set: &Encoded) -> Report {
         Report {

@@ -77,6 +77,8 @@ pub enum RowState {
     Applied,
     /// refinery had applied it; its record was taken over.
     Adopted,
+    /// It was recorded as applied and not run, because what it makes was there already.
+    Stamped,
     /// A migration without a transaction that is not finished.
     Running(Progress),
     /// An unfinished one that was given up by hand.
@@ -97,6 +99,7 @@ impl RowState {
         match self {
             RowState::Applied => "applied",
             RowState::Adopted => "adopted",
+            RowState::Stamped => "stamped",
             RowState::Running(_) => "running",
             RowState::Abandoned => "abandoned",
             RowState::Removed => "removed",

@@ -24,7 +24,7 @@ use crate::transaction::{Retries, Stop};
 use crate::{Error, Set, no_transaction, transaction};
 
 use prepare::prepare;
-pub(crate) use prepare::{locked_rows, release, take_over};
+pub(crate) use prepare::{adopt_sql, locked_rows, record, release, take_over};
 pub(crate) use recover::recover;
 pub(crate) use start::{Start, connect, find, look, read, read_tables};
 

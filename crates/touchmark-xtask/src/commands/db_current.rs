@@ -67,7 +67,7 @@ fn applied(id: &MigrationId, rows: &Rows) -> Option<json::HistoryRow> {
     let ledger = rows.ledger.iter();
     let mut ledger = ledger.filter(|row| is_it(row.id.kind, row.id.version));
     let refinery = &mut rows.refinery.iter();
-    match ledger.rfind(|row| matches!(row.state.name(), "applied" | "adopted")) {
+    match ledger.rfind(|row| matches!(row.state.name(), "applied" | "adopted" | "stamped")) {
         Some(row) => Some(of_ledger(row)),
         None => refinery
             .find(|row| row.version == id.version)
@@ -108,5 +108,9 @@ fn show(answer: &json::Current, findings: &[Finding], screen: &Screen) {
             format!("{role}, from {build}")
         }
     };
-    screen.print(format_args!("applied at {at} by {by}"));
+    let done = match row.state {
+        "stamped" => "stamped, and not run,",
+        _ => "applied",
+    };
+    screen.print(format_args!("{done} at {at} by {by}"));
 }

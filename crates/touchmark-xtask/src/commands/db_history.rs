@@ -83,7 +83,7 @@ pub(crate) fn of_ledger(row: &LedgerRow) -> json::HistoryRow {
     let text = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
     // A row that records something else than a run has begun and ended at once.
     let is_run = match row.state {
-        RowState::Adopted | RowState::Accepted | RowState::Removed => false,
+        RowState::Adopted | RowState::Stamped | RowState::Accepted | RowState::Removed => false,
         RowState::Undone => row.id.kind != Kind::Repeatable,
         _ => true,
     };
@@ -152,7 +152,7 @@ fn in_short(answer: &json::History, screen: &Screen) {
 
 fn state(state: &str) -> Cell {
     Cell::new(state).fg(match state {
-        "applied" | "adopted" | "accepted" | "refinery" => Color::Green,
+        "applied" | "adopted" | "stamped" | "accepted" | "refinery" => Color::Green,
         "pending" | "running" => Color::Yellow,
         _ => Color::Grey,
     })

@@ -178,9 +178,13 @@ fn row(id: &MigrationId, state: &'static str, status: &Status) -> json::Migratio
         .filter(|_| id.kind != Kind::Repeatable)
         .find(|row| row.version == id.version);
     let at = ledger.and_then(|row| row.finished_at.clone());
+    let is_stamped = ledger.is_some_and(|row| row.state == RowState::Stamped);
     json::Migration {
         migration: id.to_string(),
-        state,
+        state: match state {
+            "applied" if is_stamped => "stamped",
+            _ => state,
+        },
         applied_at: at.or_else(|| refinery.map(|row| row.applied_on.clone())),
         role: ledger.map(|row| row.role.clone()),
         build: ledger.map(|row| row.build.clone()),
@@ -216,7 +220,12 @@ fn show(answer: &json::Status, status: &Status, database: &Database, screen: &Sc
             .filter(|m| m.state == state)
             .count()
     };
-    let mut parts = vec![format!("{} applied", count("applied") + count("adoptable"))];
+    let stamped = count("stamped");
+    let applied = count("applied") + count("adoptable") + stamped;
+    let mut parts = vec![match stamped {
+        0 => format!("{applied} applied"),
+        _ => format!("{applied} applied ({stamped} stamped)"),
+    }];
     let rest = [
         "pending",
         "outdated",
@@ -271,7 +280,7 @@ fn print(migrations: &[json::Migration], screen: &Screen) {
     table.set_header(["Migration", "State", "Applied at", "By"].map(bold));
     for migration in migrations {
         let colour = match migration.state {
-            "applied" | "adoptable" => Color::Green,
+            "applied" | "stamped" | "adoptable" => Color::Green,
             "pending" | "outdated" => Color::Yellow,
             "unknown" => Color::Grey,
             _ => Color::Red,

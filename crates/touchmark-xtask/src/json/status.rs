@@ -29,7 +29,7 @@ pub struct Status {
 pub struct Migration {
     /// Which.
     pub migration: String,
-    /// `applied`, `adoptable` (by refinery; the ledger takes it over), `pending`, `out-of-order`,
+    /// `applied`, `stamped` (recorded as applied, and not run), `adoptable` (by refinery; the ledger takes it over), `pending`, `out-of-order`,
     /// `outdated` (a repeatable one that has changed), `unfinished`, `divergent`, `missing`, or
     /// `unknown` when the database does not run.
     pub state: &'static str,
@@ -121,7 +121,7 @@ pub struct HistoryRow {
     pub row: Option<i64>,
     /// Which migration.
     pub migration: String,
-    /// As the ledger has it: `applied`, `adopted`, `running`, `abandoned`, `removed`, `accepted` …;
+    /// As the ledger has it: `applied`, `adopted`, `stamped`, `running`, `abandoned`, `removed`, `accepted` …;
     /// `refinery` where only refinery's history has a row.
     pub state: &'static str,
     /// When it was finished; none while it runs.

@@ -130,7 +130,7 @@ fn targets_and_the_dry_run() {
     assert!(exists(&project, "b") && !exists(&project, "c"));
     screen!(project.run(&["db-migrate", "V1"]), @r#"
     error: the database is at V2__b, which is beyond version 1
-    help: migrating only goes forward; `cargo xtask db-rollback 1` undoes what is above version 1
+    help: this only goes forward; `cargo xtask db-rollback 1` undoes what is above version 1
     ---
     exit 2
     "#);

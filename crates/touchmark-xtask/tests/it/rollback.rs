@@ -219,7 +219,7 @@ fn targets_by_prefix_and_name() {
     assert_eq!(project.ok(&["db-migrate", "add_name"]).code, 0);
     screen!(project.run(&["db-migrate", "users"]), @r#"
     error: the database is at V21__add_name, which is beyond version 1
-    help: migrating only goes forward; `cargo xtask db-rollback 1` undoes what is above version 1
+    help: this only goes forward; `cargo xtask db-rollback 1` undoes what is above version 1
     ---
     exit 2
     "#);

@@ -322,7 +322,7 @@ fn migration_already_applied() {
     project.ok(&["db-migrate"]);
     screen!(project.run(&["db-migrate", "1"]), @r#"
     error: the database is at V2__notes, which is beyond version 1
-    help: migrating only goes forward; `cargo xtask db-rollback 1` undoes what is above version 1
+    help: this only goes forward; `cargo xtask db-rollback 1` undoes what is above version 1
     ---
     exit 2
     "#);

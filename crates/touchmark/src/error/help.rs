@@ -20,7 +20,7 @@ pub(super) fn help(error: &Error) -> Option<String> {
             None => "the set is empty".into(),
         },
         Error::TargetBehind { version, .. } => format!(
-            "migrating only goes forward; `cargo xtask db-rollback {version}` undoes what is above version {version}"
+            "this only goes forward; `cargo xtask db-rollback {version}` undoes what is above version {version}"
         ),
         Error::Failed(failure) => failure.help(),
         Error::Privilege { grant, .. } => format!("have the owner run: {grant}"),
@@ -63,7 +63,12 @@ pub(super) fn help(error: &Error) -> Option<String> {
             "a migration must not give up locks that it did not take; if it does not, look for a proxy between here and the server".into()
         }
         Error::Blocked { blocks } => blocks.first()?.help(),
-        Error::PlanChanged => "look at the new plan, and then decide again; what was undone before is recorded".into(),
+        Error::PlanChanged => "look at the new plan, and then decide again; what was done before is recorded".into(),
+        Error::NothingToStamp => "`cargo xtask db-new NAME` writes one; repeatable ones are applied by the next run".into(),
+        Error::StampUnfinished { id, .. } => format!(
+            "finish it with `cargo xtask db-migrate`; or, where what it makes is there, give it up with `cargo xtask db-resolve {} --abandon` and stamp again",
+            id.short()
+        ),
         Error::UndoCancelled { .. } => "what was undone before is recorded; undo again to go on".into(),
         Error::Cancelled { .. } => "what was applied before is recorded; run it again to go on".into(),
         Error::ConnectionLost { .. } => {

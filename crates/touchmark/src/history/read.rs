@@ -220,6 +220,7 @@ fn state(row: &SimpleQueryRow) -> Result<RowState, &'static str> {
     Ok(match row.get(6) {
         Some("applied") => RowState::Applied,
         Some("adopted") => RowState::Adopted,
+        Some("stamped") => RowState::Stamped,
         Some("running") => RowState::Running(Progress {
             done: number(row, 7).ok_or("statements_done")?,
             next: match row.get(8) {

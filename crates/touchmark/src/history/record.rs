@@ -43,6 +43,16 @@ pub(crate) fn insert_sql(tables: &Tables, entry: &Entry, chain: Checksum) -> Str
     )
 }
 
+/// The row of a migration that is not run, because what it makes is there already.
+pub(crate) fn stamp_sql(tables: &Tables, entry: &Entry, chain: Checksum) -> String {
+    format!(
+        "INSERT INTO {} ({COLUMNS}, chain, state, finished_at) VALUES ({}, {}, 'stamped', pg_catalog.now())",
+        tables.ledger,
+        entry.values(),
+        bytea(chain)
+    )
+}
+
 /// The row of a migration that refinery had applied; its times are refinery's, where they can
 /// be read.
 pub(crate) fn adopt_sql(tables: &Tables, entry: &Entry, chain: Checksum) -> String {
@@ -144,7 +154,7 @@ fn statements(migration: &EncodedMigration) -> String {
     format!("ARRAY[{}]::bytea[]", hashes.join(", "))
 }
 
-/// refinery's row of a migration without a transaction, followed by a semicolon; nothing for a
+/// refinery's row of a migration that refinery is not given to apply, followed by a semicolon; nothing for a
 /// repeatable one, which refinery does not know.
 pub(crate) fn refinery_sql(tables: &Tables, migration: &EncodedMigration) -> String {
     let Some(checksum) = migration.refinery.first() else {

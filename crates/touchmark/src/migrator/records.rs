@@ -6,8 +6,11 @@ use super::Migrator;
 use crate::accept::{self, Accepted};
 use crate::audit::{self, Audit};
 use crate::config::ToConfig;
+use crate::plan::Target;
+use crate::report::StampReport;
 use crate::resolve::{self, Resolution, Resolved};
 use crate::rows::{AppliedScript, LedgerRow};
+use crate::stamp::{self, StampPlan};
 use crate::{Error, history, run};
 
 impl Migrator<'_> {
@@ -106,5 +109,54 @@ impl Migrator<'_> {
             let waiting = (events, self.options.wait);
             accept::accept(&mut session, self.set, &tables, waiting, &request)
         })
+    }
+
+    /// Records every version up to `target` that is pending as applied, without running it: for a
+    /// database that was made by hand or by another tool. Nothing here looks whether what the
+    /// migrations make is there. Repeatable ones are not recorded; the next run applies them.
+    ///
+    /// Takes the migration lock and reads again; all rows of both tables are written in one
+    /// transaction. What refinery had applied is taken over with them. A stamped migration is
+    /// undone as any other.
+    ///
+    /// # Errors
+    /// [`Error::Divergent`], [`Error::StampUnfinished`], [`Error::TargetBehind`] where the database
+    /// is beyond the target, and those of any run.
+    pub fn stamp(&self, database: impl ToConfig, target: Target) -> Result<StampReport, Error> {
+        let shown = None;
+        self.record(database, stamp::Request { target, shown })
+    }
+
+    /// Records what a plan says, and nothing where that is not what would be recorded any more.
+    ///
+    /// # Errors
+    /// [`Error::PlanChanged`], and those of [`stamp`](Migrator::stamp).
+    pub fn stamp_as_planned(
+        &self,
+        database: impl ToConfig,
+        plan: &StampPlan,
+    ) -> Result<StampReport, Error> {
+        let (target, shown) = (plan.target, Some(plan));
+        self.record(database, stamp::Request { target, shown })
+    }
+
+    /// What [`stamp`](Migrator::stamp) would record. Creates nothing and takes no lock.
+    ///
+    /// # Errors
+    /// Those that a stamp would meet before it records anything.
+    pub fn stamp_plan(&self, database: impl ToConfig, target: Target) -> Result<StampPlan, Error> {
+        self.look(database, |session, tables, encoded, start| {
+            let rows = run::read(session, tables, &start)?;
+            stamp::plan_for(&encoded.migrations()?, &rows, target, &self.set.build())
+        })
+    }
+
+    fn record(
+        &self,
+        database: impl ToConfig,
+        request: stamp::Request,
+    ) -> Result<StampReport, Error> {
+        let config = self.config(database)?;
+        self.aside(|events| stamp::stamp(self.set, &self.options, &config, events, request))
     }
 }

@@ -131,7 +131,7 @@ fn check_ahead(policy: Ahead, files: &str, recorded: &str, target: &str, expecte
                     Action::Apply => step.id.short(),
                     Action::Again => format!("{} again", step.id.short()),
                     Action::Resume => format!("{} resume", step.id.short()),
-                    Action::Adopt => panic!("not a step"),
+                    Action::Adopt | Action::Stamp => panic!("not a step of a run"),
                 })
                 .collect();
             words.extend((!plan.adopt.is_empty()).then(|| format!("adopt {}", plan.adopt.len())));

@@ -73,21 +73,37 @@ pub(crate) fn take_over(
     if adopt.is_empty() && remove.is_empty() {
         return Ok(());
     }
-    let mut rows: Vec<_> = adopt
+    let removed = remove
         .iter()
-        .map(|step| {
-            let entry = Entry {
-                migration: &context.set[step.position],
-                build: context.build,
-            };
-            history::adopt_sql(context.tables, &entry, step.chain)
-        })
-        .collect();
-    rows.extend(
-        remove
-            .iter()
-            .map(|removal| history::removed_sql(context.tables, &removal.id, removal.chain)),
-    );
+        .map(|removal| history::removed_sql(context.tables, &removal.id, removal.chain));
+    let rows: Vec<_> = adopt_sql(context, adopt).chain(removed).collect();
+    record(session, context, &rows)?;
+    if !adopt.is_empty() {
+        context.events.emit(Event::Adopted { count: adopt.len() });
+    }
+    Ok(())
+}
+
+/// The rows of what refinery has applied.
+pub(crate) fn adopt_sql<'a>(
+    context: &'a Context,
+    adopt: &'a [Step],
+) -> impl Iterator<Item = String> + 'a {
+    adopt.iter().map(|step| {
+        let entry = Entry {
+            migration: &context.set[step.position],
+            build: context.build,
+        };
+        history::adopt_sql(context.tables, &entry, step.chain)
+    })
+}
+
+/// Writes these rows, all or none.
+pub(crate) fn record(
+    session: &mut Session,
+    context: &Context,
+    rows: &[String],
+) -> Result<(), Error> {
     let sql = match context.scope {
         Scope::Session => format!("BEGIN; {}; COMMIT", rows.join(";\n")),
         Scope::Transaction => rows.join(";\n"),
@@ -100,9 +116,6 @@ pub(crate) fn take_over(
             context.tables,
             "record a migration",
         ));
-    }
-    if !adopt.is_empty() {
-        context.events.emit(Event::Adopted { count: adopt.len() });
     }
     Ok(())
 }

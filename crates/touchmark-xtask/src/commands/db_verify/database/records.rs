@@ -52,7 +52,7 @@ pub(crate) fn records(
         }
         if matches!(
             row.state,
-            RowState::Applied | RowState::Adopted | RowState::Accepted
+            RowState::Applied | RowState::Adopted | RowState::Stamped | RowState::Accepted
         ) {
             let down = file.down.as_ref().map(|down| down.sql.as_str());
             downs.insert(row.id.clone(), down != script.down.as_deref());

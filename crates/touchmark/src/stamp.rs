@@ -1,0 +1,183 @@
+//! Recording migrations as applied without running them, because what they make is there already.
+
+use std::time::Instant;
+
+use tokio_postgres::Config;
+use touchmark_core::Kind;
+use touchmark_core::encoded::EncodedMigration;
+
+use crate::ahead::Ahead;
+use crate::event::{Event, Events};
+use crate::history::{self, Entry, Tables};
+use crate::plan::{Action, Step, Target, plan};
+use crate::report::StampReport;
+use crate::rows::{MigrationId, RowState, Rows};
+use crate::run::{self, Context, Options};
+use crate::session::Session;
+use crate::{Error, Set};
+
+/// What a stamp would record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StampPlan {
+    /// What was asked for.
+    pub target: Target,
+    /// What is recorded as applied and is not run, in that order.
+    pub steps: Vec<Step>,
+    /// What refinery applied and the ledger does not know yet: it is taken over with them.
+    pub adopt: Vec<Step>,
+    /// The newest version that is recorded as applied afterwards.
+    pub newest: Option<MigrationId>,
+}
+
+/// What is asked for.
+#[derive(Clone, Copy)]
+pub(crate) struct Request<'r> {
+    pub target: Target,
+    /// The plan that somebody has seen: another one is refused.
+    pub shown: Option<&'r StampPlan>,
+}
+
+/// Records.
+pub(crate) fn stamp(
+    set: Set,
+    options: &Options,
+    config: &Config,
+    events: Events,
+    request: Request,
+) -> Result<StampReport, Error> {
+    let begun = Instant::now();
+    let encoded = set.open()?;
+    let (directory, history) = encoded.names()?;
+    let tables = Tables::of(options.history.clone().unwrap_or(history));
+    let migrations = encoded.migrations()?;
+    let build = set.build();
+    let mut session = run::connect(options, config, events)?;
+    let start = run::look(&mut session, &tables, &encoded)?;
+    let context = Context {
+        set: &migrations,
+        directory,
+        build: &build,
+        tables: &tables,
+        options,
+        events,
+        scope: start.scope,
+    };
+    let plan = match start.standby {
+        true => {
+            let rows = run::read(&mut session, &tables, &start)?;
+            let plan = plan_for(&migrations, &rows, request.target, &build)?;
+            if !plan.is_empty() {
+                let pending = plan.steps.len() + plan.adopt.len();
+                return Err(Error::Standby { pending });
+            }
+            plan
+        }
+        false => locked(&mut session, &context, request, start.probe.is_some())?,
+    };
+    let ids = |steps: Vec<Step>| steps.into_iter().map(|step| step.id).collect();
+    Ok(StampReport {
+        stamped: ids(plan.steps),
+        adopted: ids(plan.adopt),
+        newest: plan.newest,
+        elapsed: begun.elapsed(),
+    })
+}
+
+/// Takes the lock, reads and plans under it, and writes all rows in one transaction.
+fn locked(
+    session: &mut Session,
+    context: &Context,
+    request: Request,
+    known: bool,
+) -> Result<StampPlan, Error> {
+    let (rows, found) = run::locked_rows(session, context, known)?;
+    let plan = plan_for(context.set, &rows, request.target, context.build)?;
+    if request.shown.is_some_and(|shown| *shown != plan) {
+        return Err(Error::PlanChanged);
+    }
+    if !plan.is_empty() {
+        history::create(session, context.tables, context.scope, &found)?;
+        let stamps = plan.steps.iter().map(|step| stamp_sql(context, step));
+        let adopt = run::adopt_sql(context, &plan.adopt);
+        run::record(session, context, &adopt.chain(stamps).collect::<Vec<_>>())
+            .map_err(|error| narrow(error, context.tables, &plan))?;
+    }
+    run::release(session, context)?;
+    if !plan.adopt.is_empty() {
+        let count = plan.adopt.len();
+        context.events.emit(Event::Adopted { count });
+    }
+    for step in &plan.steps {
+        let migration = step.id.clone();
+        context.events.emit(Event::Stamped { migration });
+    }
+    Ok(plan)
+}
+
+fn stamp_sql(context: &Context, step: &Step) -> String {
+    let migration = &context.set[step.position];
+    let entry = Entry {
+        migration,
+        build: context.build,
+    };
+    let refinery = history::refinery_sql(context.tables, migration);
+    refinery + &history::stamp_sql(context.tables, &entry, step.chain)
+}
+
+/// A number that is out of range is a version that refinery's table has no room for.
+fn narrow(error: Error, tables: &Tables, plan: &StampPlan) -> Error {
+    let versions = plan.steps.iter().map(|step| step.id.version);
+    match (&error, versions.max()) {
+        (Error::Server { code, .. }, Some(version)) if code.as_deref() == Some("22003") => {
+            Error::HistoryNarrow {
+                table: tables.refinery.clone(),
+                version,
+            }
+        }
+        _ => error,
+    }
+}
+
+/// What a stamp of `target` would record.
+pub(crate) fn plan_for(
+    set: &[EncodedMigration],
+    rows: &Rows,
+    target: Target,
+    build: &str,
+) -> Result<StampPlan, Error> {
+    if !set.iter().any(|m| m.kind != Kind::Repeatable) {
+        return Err(Error::NothingToStamp);
+    }
+    // What has come half-way is neither applied nor not.
+    for row in rows.lookup().ledger.values() {
+        if let RowState::Running(progress) = &row.state {
+            let (id, done) = (row.id.clone(), progress.done);
+            return Err(Error::StampUnfinished { id, done });
+        }
+    }
+    let versions = match target {
+        // Repeatable migrations are made to be applied again, so the next run does.
+        Target::Latest => Target::Plus(usize::MAX),
+        target => target,
+    };
+    let found = plan(set, rows, versions, Ahead::AcceptPrefix)
+        .map_err(|refusal| run::refuse(refusal, build))?;
+    let action = Action::Stamp;
+    let steps = found.steps.into_iter();
+    let steps: Vec<_> = steps.map(|step| Step { action, ..step }).collect();
+    let last = steps.iter().chain(&found.adopt).map(|step| step.id.clone());
+    Ok(StampPlan {
+        target,
+        newest: last.chain(found.newest).max_by_key(|id| id.version),
+        steps,
+        adopt: found.adopt,
+    })
+}
+
+impl StampPlan {
+    /// Whether there is nothing to record.
+    pub fn is_empty(&self) -> bool {
+        self.steps.is_empty() && self.adopt.is_empty()
+    }
+}
