@@ -8,10 +8,16 @@ const README: &str = include_str!("../../../../README.md");
 #[test]
 fn every_command_of_the_table_is_there() {
     let table = README.split("## Coming from Alembic").nth(1).unwrap();
-    let table = table.split("\n## ").next().unwrap();
+    let seen = commands_are_there(table.split("\n## ").next().unwrap());
+    assert!(seen > 20, "{seen}");
+}
+
+/// Each command that the text shows in line is there; gives how many.
+#[track_caller]
+pub fn commands_are_there(text: &str) -> usize {
     let project = Project::new(&[]);
     let mut seen = 0;
-    for code in table.split('`').skip(1).step_by(2) {
+    for code in text.split('`').skip(1).step_by(2) {
         let Some(command) = code.strip_prefix("cargo xtask ") else {
             continue;
         };
@@ -20,7 +26,7 @@ fn every_command_of_the_table_is_there() {
         project.ok(&arguments);
         seen += 1;
     }
-    assert!(seen > 20, "{seen}");
+    seen
 }
 
 /// The commands of a guide, one after the other.

@@ -23,8 +23,9 @@ pub fn copy(from: &Path, to: &Path) {
             continue;
         }
         let text = fs::read_to_string(entry.path()).unwrap();
-        let text = text.replace("../../../../crates/", &crates);
-        fs::write(target, text.replace("../../../crates/", &crates)).unwrap();
+        let up = ["../../../../crates/", "../../../crates/", "../../crates/"];
+        let text = (up.iter()).fold(text, |text, path| text.replace(path, &crates));
+        fs::write(target, text).unwrap();
     }
 }
 

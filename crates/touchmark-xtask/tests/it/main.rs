@@ -8,6 +8,7 @@ mod connect;
 mod docs;
 mod doctor;
 mod engine;
+mod examples;
 mod foreign;
 mod history;
 mod hook;
