@@ -1,5 +1,7 @@
 //! Finding or starting the database, and how it is named on the screen.
 
+pub(crate) mod like;
+
 use std::time::Duration;
 
 use postgres::config::Host;

@@ -37,6 +37,9 @@ pub(crate) enum Error {
         cause: String,
         code: Option<String>,
     },
+    /// There is no scratch database to be had.
+    #[error("a scratch database is needed, and {role} may not create one")]
+    NoScratch { role: String },
     #[error("{message}")]
     Refused { message: String, help: String },
     /// What was found, where it stops the command; the code says what kind of finding it is.
@@ -67,7 +70,9 @@ impl Error {
             Error::Manifest(_) | Error::Configuration { .. } => exit_code::USAGE,
             Error::Engine(Engine::UnknownEngine { .. }) => exit_code::USAGE,
             Error::Engine(Engine::Io { .. } | Engine::DiskFull { .. }) => exit_code::FAILURE,
-            Error::Engine(_) | Error::NotRunning { .. } => exit_code::DATABASE,
+            Error::Engine(_) | Error::NotRunning { .. } | Error::NoScratch { .. } => {
+                exit_code::DATABASE
+            }
             Error::Refused { .. } => exit_code::REFUSED,
             Error::Found { code, .. } => *code,
             Error::Git(_) | Error::Server { .. } | Error::Io { .. } | Error::Process { .. } => {
@@ -127,6 +132,10 @@ impl Error {
             Error::NotRunning { .. } => {
                 Some("start it with `cargo xtask db-up`, or start and migrate it with `cargo xtask db-migrate`".into())
             }
+            Error::NoScratch { role } => Some(format!(
+                "a superuser allows it with `ALTER ROLE {} CREATEDB`",
+                quoted(role)
+            )),
             Error::Configuration { help, .. }
             | Error::Refused { help, .. }
             | Error::Found { help, .. } => Some(help.clone()),
@@ -240,6 +249,15 @@ pub(crate) fn place(diagnostic: &Diagnostic) -> Place {
         severity: diagnostic.severity.to_string(),
         message: diagnostic.message.clone(),
         help: diagnostic.help.clone(),
+    }
+}
+
+/// As SQL wants it.
+fn quoted(name: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+    match name.starts_with(|c: char| !c.is_ascii_digit()) && name.chars().all(is_plain) {
+        true => name.to_owned(),
+        false => format!("\"{}\"", name.replace('"', "\"\"")),
     }
 }
 

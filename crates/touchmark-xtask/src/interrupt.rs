@@ -52,11 +52,11 @@ impl Interrupts {
         Ok(interrupts)
     }
 
-    /// Does the work; meanwhile a signal cancels instead of ending the process.
+    /// Does the work; meanwhile a signal cancels instead of ending the process. May be nested.
     pub(crate) fn during<T>(&self, work: impl FnOnce() -> T) -> T {
-        self.running.store(true, Ordering::SeqCst);
+        let before = self.running.swap(true, Ordering::SeqCst);
         let out = work();
-        self.running.store(false, Ordering::SeqCst);
+        self.running.store(before, Ordering::SeqCst);
         out
     }
 }

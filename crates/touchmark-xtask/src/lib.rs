@@ -34,6 +34,8 @@
 // The doc example is a whole program, because that is how little it is.
 #![allow(clippy::needless_doctest_main)]
 
+#[allow(dead_code, unused_imports)] // Until `db-verify --down` and `db-stamp` use it.
+mod catalog;
 mod cli;
 mod commands;
 mod confirm;
@@ -47,6 +49,8 @@ mod interrupt;
 pub mod json;
 mod project;
 mod schema;
+#[allow(dead_code)] // As `catalog`.
+mod scratch;
 mod screen;
 mod target;
 mod watcher;

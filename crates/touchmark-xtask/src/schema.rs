@@ -11,7 +11,7 @@ mod model;
 mod rows;
 mod svg;
 
-pub(crate) use catalog::read;
+pub(crate) use catalog::{read, settings};
 pub(crate) use model::{Filter, Name, Schema};
 
 /// The file of the diagram, beside the page.

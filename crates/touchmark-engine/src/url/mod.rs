@@ -38,6 +38,13 @@ pub fn parse(url: &str) -> Result<postgres::Config, Error> {
     Ok(parts.config())
 }
 
+/// The same URL, with its password, of another database of that server.
+pub fn with_database(url: &str, database: &str) -> Result<String, Error> {
+    let mut parts = split(url).map_err(|problem| Error::Url { problem })?;
+    parts.database = database.to_owned();
+    Ok(parts.write(parts.password.as_deref()))
+}
+
 impl Parts {
     /// Certificates are the caller's affair, so `sslmode` is reduced to what the driver knows.
     pub fn config(&self) -> postgres::Config {
@@ -69,6 +76,10 @@ impl Parts {
 
     /// The whole URL again, but for the password.
     pub fn without_password(&self) -> String {
+        self.write(None)
+    }
+
+    fn write(&self, password: Option<&str>) -> String {
         let socket = |host: &str| host.starts_with('/');
         let mut params: Vec<String> = Vec::new();
         let mut hosts = Vec::new();
@@ -94,18 +105,21 @@ impl Parts {
                 .iter()
                 .map(|(key, value)| format!("{}={}", encode(key), encode_path(value))),
         );
-        let user = self
-            .user
-            .as_ref()
-            .map(|user| format!("{}@", encode(user)))
-            .unwrap_or_default();
+        let password = password.map(|password| format!(":{}", encode(password)));
+        let login = match (&self.user, password.unwrap_or_default()) {
+            (None, password) if password.is_empty() => String::new(),
+            (user, password) => {
+                let user = user.as_deref().map(encode).unwrap_or_default();
+                format!("{user}{password}@")
+            }
+        };
         let query = if params.is_empty() {
             String::new()
         } else {
             format!("?{}", params.join("&"))
         };
         format!(
-            "postgresql://{user}{}/{}{query}",
+            "postgresql://{login}{}/{}{query}",
             hosts.join(","),
             encode(&self.database)
         )

@@ -245,3 +245,20 @@ fn without_a_password_it_is_the_same_url() {
         assert!(again == expected, "{}", again.without_password());
     }
 }
+
+#[test]
+fn another_database_of_the_same_server() {
+    for (url, expected) in [
+        (
+            "postgres://me:p%40w@h:1,i:2/d?sslmode=require",
+            "postgresql://me:p%40w@h:1,i:2/a%22b?sslmode=require",
+        ),
+        (
+            "postgresql:///d?host=/tmp/a%20b&user=me&password=s%2Fs",
+            "postgresql://me:s%2Fs@/a%22b?host=/tmp/a%20b&port=5432",
+        ),
+        ("host=h dbname=d", "postgresql://h:5432/a%22b"),
+    ] {
+        assert_eq!(with_database(url, "a\"b").unwrap(), expected);
+    }
+}

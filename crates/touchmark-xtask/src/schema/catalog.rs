@@ -10,10 +10,17 @@ use crate::database::server;
 use crate::error::Error;
 
 /// What an expression looks like depends on these.
-const SETTINGS: &str = "SET LOCAL DateStyle = 'ISO, YMD'; SET LOCAL IntervalStyle = 'postgres'; \
-    SET LOCAL TimeZone = 'UTC'; SET LOCAL bytea_output = 'hex'; SET LOCAL extra_float_digits = 1; \
-    SET LOCAL quote_all_identifiers = off; SET LOCAL lc_monetary = 'C'; \
-    SET LOCAL standard_conforming_strings = on; SET LOCAL search_path = pg_catalog";
+const SETTINGS: [&str; 9] = [
+    "DateStyle = 'ISO, YMD'",
+    "IntervalStyle = 'postgres'",
+    "TimeZone = 'UTC'",
+    "bytea_output = 'hex'",
+    "extra_float_digits = 1",
+    "quote_all_identifiers = off",
+    "lc_monetary = 'C'",
+    "standard_conforming_strings = on",
+    "search_path = pg_catalog",
+];
 
 const NAMESPACES: &str = "
     SELECT n.nspname AS name, obj_description(n.oid, 'pg_namespace') AS comment
@@ -143,6 +150,12 @@ const FUNCTIONS: &str = "
     WHERE n.nspname = $1 AND NOT EXISTS (SELECT FROM pg_depend d
         WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype IN ('e', 'i'))";
 
+/// Statements after which the same object has the same text in every session. `set` is `SET` or
+/// `SET LOCAL`.
+pub(crate) fn settings(set: &str) -> String {
+    SETTINGS.map(|setting| format!("{set} {setting};")).concat()
+}
+
 /// Reads everything in one snapshot.
 pub(crate) fn read(client: &mut Client, filter: &Filter) -> Result<Schema, Error> {
     let mut transaction = client
@@ -151,7 +164,8 @@ pub(crate) fn read(client: &mut Client, filter: &Filter) -> Result<Schema, Error
         .read_only(true)
         .start()
         .map_err(failed)?;
-    transaction.batch_execute(SETTINGS).map_err(failed)?;
+    let settings = settings("SET LOCAL");
+    transaction.batch_execute(&settings).map_err(failed)?;
     let mut rows = Rows {
         namespaces: list(&mut transaction, NAMESPACES, None)?,
         ..Rows::default()

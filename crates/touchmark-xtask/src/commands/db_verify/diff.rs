@@ -14,6 +14,15 @@ pub(crate) fn diff(what: &str, path: &str, recorded: &str, file: &str) -> String
         .to_string()
 }
 
+/// Every line of both, marked as in a unified diff.
+pub(crate) fn lines(before: &str, after: &str) -> String {
+    let diff = TextDiff::from_lines(before, after);
+    let changes = diff.iter_all_changes();
+    changes
+        .map(|change| format!("{}{change}", change.tag()))
+        .collect()
+}
+
 pub(crate) fn paint(diff: &str) -> String {
     if !coloured() {
         return diff.to_owned();

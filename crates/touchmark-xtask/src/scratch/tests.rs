@@ -1,0 +1,95 @@
+//! On a real server.
+#![cfg(unix)]
+
+use clap::Parser;
+use postgres::NoTls;
+use touchmark_engine::cluster::TestServer;
+use touchmark_engine::{Installation, Kind};
+
+use super::*;
+use crate::cli::Cli;
+
+fn value(url: &str, sql: &str) -> String {
+    let mut client = Client::connect(url, NoTls).unwrap();
+    client.query_one(sql, &[]).unwrap().get(0)
+}
+
+const NAMES: &str = "SELECT coalesce(string_agg(datname, ' '), '') FROM pg_database WHERE datname LIKE 'touchmark%'";
+
+#[test]
+fn it_is_like_the_developers_and_leaves_nothing() {
+    let server = TestServer::start(&Installation::local().unwrap(), &[]).unwrap();
+    let screen = Screen::new(&Cli::parse_from(["xtask", "--quiet", "db-status"]));
+    let interrupts = Interrupts::listen().unwrap();
+    let postgres = server.url("postgres");
+    let mut client = Client::connect(&postgres, NoTls).unwrap();
+    for sql in [
+        "CREATE DATABASE \"o\"\"dd\" TEMPLATE template0 ENCODING 'LATIN1' LOCALE 'C'",
+        "ALTER DATABASE \"o\"\"dd\" SET search_path = app, public",
+        "ALTER DATABASE \"o\"\"dd\" SET touchmark.environment = 'production'",
+        "CREATE ROLE \"Me\" LOGIN",
+        "CREATE DATABASE touchmark_scratch_left",
+        "CREATE DATABASE touchmark_scratch_busy",
+        "CREATE DATABASE touchmark_scratch",
+        "SET application_name = 'touchmark_scratch_busy'",
+    ] {
+        client.batch_execute(sql).unwrap();
+    }
+    let database = |url: String| Database {
+        url,
+        engine: Kind::Url,
+        reason: String::new(),
+        started: None,
+    };
+    let odd = database(server.url("o\"dd"));
+    let history = History {
+        schema: "hi\"story".into(),
+        ..History::default()
+    };
+    let mut seen = String::new();
+    let outcome = with(&odd, &history, &interrupts, &screen, |scratch| {
+        seen = value(
+            &scratch.url,
+            "SELECT concat_ws(' ', left(current_database(), 18), datcollate, getdatabaseencoding(), \
+             current_setting('search_path'), current_setting('touchmark.environment', true), \
+             to_regnamespace('\"hi\"\"story\"')) \
+             FROM pg_database WHERE datname = current_database()",
+        );
+        // Its sessions are ended with it.
+        std::mem::forget(Client::connect(&scratch.url, NoTls).unwrap());
+        let names = value(&postgres, NAMES);
+        Err::<(), _>(Error::NotRunning { detail: names })
+    });
+    assert_eq!(
+        seen,
+        "touchmark_scratch_ C LATIN1 app, public \"hi\"\"story\""
+    );
+    let Err(Error::NotRunning { detail }) = outcome else {
+        panic!("{outcome:?}");
+    };
+    assert!(
+        !detail.contains("left") && detail.contains("busy"),
+        "{detail}"
+    );
+    assert_eq!(
+        value(&postgres, NAMES),
+        "touchmark_scratch_busy touchmark_scratch"
+    );
+
+    let panic = std::panic::catch_unwind(|| {
+        let work = |_: &Scratch| -> Result<(), Error> { panic!("on purpose") };
+        let _ = with(&odd, &history, &interrupts, &screen, work);
+    });
+    assert!(panic.is_err());
+    assert_eq!(
+        value(&postgres, NAMES),
+        "touchmark_scratch_busy touchmark_scratch"
+    );
+
+    let mine = database(format!("{}&user=Me", server.url("o\"dd")));
+    let refused = with(&mine, &history, &interrupts, &screen, |_| Ok(()));
+    insta::assert_snapshot!(refused.unwrap_err().render(false), @r#"
+    error: a scratch database is needed, and Me may not create one
+    help: a superuser allows it with `ALTER ROLE "Me" CREATEDB`
+    "#);
+}
