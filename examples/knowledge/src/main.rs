@@ -59,7 +59,9 @@ fn show(error: &(dyn Error + 'static)) {
 
 fn list(client: &mut Client) -> Result<(), Box<dyn Error>> {
     let entries = store::list(client)?;
-    println!("{} entries", entries.len());
+    if entries.is_empty() {
+        println!("no entries yet");
+    }
     for entry in entries {
         let (id, status, title) = (entry.id, entry.status, entry.title);
         print!(

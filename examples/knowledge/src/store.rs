@@ -88,10 +88,10 @@ fn complete(
     id: i64,
     chapters: &[Chapter<'_>],
 ) -> Result<(), Error> {
-    for (position, chapter) in (1..).zip(chapters) {
+    for (position, chapter) in (1_i32..).zip(chapters) {
         transaction.execute(
             "INSERT INTO chapters_v1 (knowledge_id, position, title, content) VALUES ($1, $2, $3, $4)",
-            &[&id, &(position as i32), &chapter.title, &chapter.content],
+            &[&id, &position, &chapter.title, &chapter.content],
         )?;
     }
     set_status(transaction, id, "completed")

@@ -36,9 +36,22 @@ fn check(name: &str, said: &[&str]) {
     let (blocks, words) = blocks(&page);
     assert!(!blocks.is_empty());
     assert!(commands_are_there(&words) > 5);
-    let packages = ["--package", name, "--package", "xtask"];
-    let format = example.run(&[&["cargo", "fmt", "--check"], &packages[..]].concat());
-    assert_eq!(format.code, 0, "{}", format.screen());
+    for tool in [
+        ["cargo", "fmt", "--check", "--package", name].as_slice(),
+        &[
+            "cargo",
+            "clippy",
+            "--package",
+            name,
+            "--all-targets",
+            "--",
+            "-D",
+            "warnings",
+        ],
+    ] {
+        let run = example.run(tool);
+        assert_eq!(run.code, 0, "{}", run.screen());
+    }
     let lock = |root: &Path| fs::read_to_string(root.join("Cargo.lock")).unwrap();
     assert!(
         lock(&example.root) == lock(&source(name)),
@@ -125,7 +138,7 @@ fn knowledge() {
             "+ cargo xtask db-migrate",
             "3 applied, nothing pending, head V3",
             "+ cargo run",
-            "0 entries",
+            "no entries yet",
             "+ cargo run -- process",
             "completed    2 chapters",
             "failed     no line begins with `# `",
@@ -134,6 +147,28 @@ fn knowledge() {
             "1 applied, nothing pending, head V3",
             "Verified 3 applied, all as their files",
             "test result: ok. 2 passed",
+            "+ cargo xtask db-down --volumes",
+        ],
+    );
+}
+
+#[test]
+fn minirag() {
+    check(
+        "minirag",
+        &[
+            "+ cargo xtask db-migrate",
+            "4 applied, nothing pending, head V4",
+            "no projects yet",
+            "texts/lighthouse.txt: 3 chunks",
+            "texts/lighthouse.txt, chunk 3: ",
+            "harbour: 1 assets, 3 chunks",
+            "V4__words_of_chunks (head)",
+            "1 undone, head V3",
+            "1 applied, nothing pending, head V4",
+            "Build        cargo xtask db-migrate",
+            "Verified 4 applied, all as their files",
+            "test result: ok. 3 passed",
             "+ cargo xtask db-down --volumes",
         ],
     );

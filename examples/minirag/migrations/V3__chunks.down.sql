@@ -1,0 +1,2 @@
+DROP TABLE chunks;
+ALTER TABLE assets DROP CONSTRAINT assets_of_a_project_key;

@@ -1,0 +1,2 @@
+-- Its index goes with it.
+ALTER TABLE chunks DROP COLUMN chunk_words;
