@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use postgres::{Client, NoTls};
 use touchmark::{Error, Event, Migrator, Report, Set};
-use touchmark_core::encoded::{History, encode};
+use touchmark_core::encoded::{History, Home, encode};
 use touchmark_core::{ResolveOptions, resolve};
 use touchmark_engine::Installation;
 use touchmark_engine::cluster::{TestDatabase, TestServer};
@@ -49,18 +49,27 @@ pub fn value(url: &str, sql: &str) -> String {
 /// Encodes a set from file names and texts, through the same reader as a build.
 #[track_caller]
 pub fn encoded(files: &[(&str, &str)]) -> Vec<u8> {
-    encoded_for(files, &History::default())
+    encoded_at(files, &Home::default())
 }
 
 #[track_caller]
 pub fn encoded_for(files: &[(&str, &str)], history: &History) -> Vec<u8> {
+    let home = Home {
+        schema: None,
+        history: history.clone(),
+    };
+    encoded_at(files, &home)
+}
+
+#[track_caller]
+pub fn encoded_at(files: &[(&str, &str)], home: &Home) -> Vec<u8> {
     let directory = tempfile::tempdir().unwrap();
     for (name, text) in files {
         std::fs::write(directory.path().join(name), text).unwrap();
     }
     let resolved = resolve(directory.path(), &ResolveOptions::new("migrations"));
     let resolved = resolved.unwrap_or_else(|problems| panic!("{}", problems.render(false)));
-    encode(&resolved.set, history)
+    encode(&resolved.set, home)
 }
 
 pub fn migrate(url: &str, set: &[u8]) -> Result<Report, Error> {

@@ -15,6 +15,7 @@ mod history;
 mod interrupts;
 mod no_transaction;
 mod round_trips;
+mod schema;
 mod session_state;
 mod splitting;
 mod stale;

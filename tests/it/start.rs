@@ -10,7 +10,7 @@ use crate::harness::*;
 const A: (&str, &str) = ("V1__a.sql", "CREATE TABLE a (id int);");
 
 /// Makes a role that may log in and nothing else, and gives the URL for it.
-fn role(url: &str, name: &str) -> String {
+pub fn role(url: &str, name: &str) -> String {
     client(url)
         .batch_execute(&format!("CREATE ROLE \"{name}\" LOGIN"))
         .unwrap();

@@ -88,7 +88,7 @@ fn changed_set(change: impl FnOnce(&Path)) -> Vec<u8> {
     }
     change(copy.path());
     let resolved = resolve(copy.path(), &ResolveOptions::new("migrations")).unwrap();
-    encoded::encode(&resolved.set, &encoded::History::default())
+    encoded::encode(&resolved.set, &encoded::Home::default())
 }
 
 /// A process of the binary that goes on until it is stopped.

@@ -18,8 +18,9 @@
 //! anything was changed since. `TOUCHMARK_COMMIT` names the commit where there is no repository,
 //! as in a container. There is no time in it, so two builds of one commit are alike.
 //!
-//! Where the history lives is read from `[package.metadata.touchmark]` of the package and from
-//! `[workspace.metadata.touchmark]` of its workspace: `history-schema` and `history-table`.
+//! Where in a database the migrations belong is read from `[package.metadata.touchmark]` of the
+//! package and from `[workspace.metadata.touchmark]` of its workspace: `schema`, `history-schema` and
+//! `history-table`.
 
 // The doc example is a whole build script, because that is how little it is.
 #![allow(clippy::needless_doctest_main)]
@@ -69,7 +70,7 @@ pub fn try_embed(directory: impl AsRef<Path>) -> Result<(), Error> {
         return Err(differences.into());
     }
     let provenance = provenance(&package)?;
-    let mut bytes = encoded::encode(&resolved.set, &package.config.history());
+    let mut bytes = encoded::encode(&resolved.set, &package.config.home());
     bytes.extend(provenance.stamp.encode());
     package.write(&bytes)?;
 

@@ -157,7 +157,7 @@ mod tests {
         let package = "[package]\nname = 'a'\n[package.metadata.touchmark]\nhistory-table = 'x'\n";
         let found = check(&[("Cargo.toml", ROOT), ("a/b/Cargo.toml", package)], "a/b").unwrap();
         assert_eq!(found.workspace, Path::new(""));
-        assert_eq!(found.config.history().to_string(), "app.x");
+        assert_eq!(found.config.home().history.to_string(), "app.x");
         assert_eq!(
             found.manifests,
             [Path::new("a/b/Cargo.toml"), Path::new("Cargo.toml")]
@@ -168,7 +168,7 @@ mod tests {
     fn a_root_package_is_its_own_workspace() {
         let root = format!("[package]\nname = 'a'\n{ROOT}");
         let found = check(&[("Cargo.toml", &root)], "").unwrap();
-        assert_eq!(found.config.history().to_string(), "app.h");
+        assert_eq!(found.config.home().history.to_string(), "app.h");
         assert_eq!(found.manifests, [Path::new("Cargo.toml")]);
     }
 

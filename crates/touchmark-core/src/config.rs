@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde_core::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
 
-use crate::encoded::History;
+use crate::encoded::{History, Home};
 use crate::nearest::nearest;
 
 /// What a manifest says about the migrations. Everything may be left out; the defaults are
@@ -23,7 +23,9 @@ use crate::nearest::nearest;
 pub struct Config {
     /// `directory`: where the migrations lie, relative to the manifest.
     pub directory: Option<String>,
-    /// `history-schema`: the schema of the history table and of the ledger.
+    /// `schema`: what unqualified names of the migrations mean, and where the history is kept.
+    pub schema: Option<String>,
+    /// `history-schema`: the schema of the history table and of the ledger, where it is another.
     pub history_schema: Option<String>,
     /// `history-table`: refinery's history table.
     pub history_table: Option<String>,
@@ -41,8 +43,9 @@ pub struct Config {
 
 impl Config {
     /// Every key.
-    pub const KEYS: [&str; 8] = [
+    pub const KEYS: [&str; 9] = [
         "directory",
+        "schema",
         "history-schema",
         "history-table",
         "compose-file",
@@ -57,6 +60,7 @@ impl Config {
     pub fn or(self, other: Config) -> Config {
         Config {
             directory: self.directory.or(other.directory),
+            schema: self.schema.or(other.schema),
             history_schema: self.history_schema.or(other.history_schema),
             history_table: self.history_table.or(other.history_table),
             compose_file: self.compose_file.or(other.compose_file),
@@ -67,18 +71,32 @@ impl Config {
         }
     }
 
-    /// Where the history lives.
-    pub fn history(&self) -> History {
+    /// The same, where somebody says for one call what goes before the manifest: who names a
+    /// schema there means its history too, so that two schemas never share one by accident.
+    pub fn over(self, mut manifest: Config) -> Config {
+        if self.schema.is_some() {
+            manifest.history_schema = None;
+        }
+        self.or(manifest)
+    }
+
+    /// Where in a database the migrations belong.
+    pub fn home(&self) -> Home {
         let default = History::default();
-        History {
-            schema: self.history_schema.clone().unwrap_or(default.schema),
-            table: self.history_table.clone().unwrap_or(default.table),
+        let schema = self.history_schema.as_ref().or(self.schema.as_ref());
+        Home {
+            schema: self.schema.clone(),
+            history: History {
+                schema: schema.cloned().unwrap_or(default.schema),
+                table: self.history_table.clone().unwrap_or(default.table),
+            },
         }
     }
 
     fn field(&mut self, key: &str) -> Option<&mut Option<String>> {
         match key {
             "directory" => Some(&mut self.directory),
+            "schema" => Some(&mut self.schema),
             "history-schema" => Some(&mut self.history_schema),
             "history-table" => Some(&mut self.history_table),
             "compose-file" => Some(&mut self.compose_file),

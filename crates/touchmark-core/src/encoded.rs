@@ -28,6 +28,16 @@ pub use stamp::{BuildState, Stamp};
 
 use std::fmt;
 
+/// Where in a database a set belongs.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub struct Home {
+    /// The schema that unqualified names of the migrations mean; after it comes `public`. `None`
+    /// leaves them the search path of the role.
+    pub schema: Option<String>,
+    /// Where its history is kept.
+    pub history: History,
+}
+
 /// Where a database keeps the history of a set.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct History {

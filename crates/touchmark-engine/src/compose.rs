@@ -252,7 +252,7 @@ pub fn logs(settings: &Settings, follow: bool) -> Result<(), Error> {
 }
 
 /// `psql` inside the container, for a machine that has none.
-pub fn psql(settings: &Settings, database: &Database) -> Result<Command, Error> {
+pub fn psql(settings: &Settings, database: &Database, has_options: bool) -> Result<Command, Error> {
     let container = existing(settings)?;
     let parts = url::split(&database.url).map_err(|problem| Error::Url { problem })?;
     let mut command = Command::new("docker");
@@ -265,6 +265,9 @@ pub fn psql(settings: &Settings, database: &Database) -> Result<Command, Error> 
         command
             .args(["--env", "PGPASSWORD"])
             .env("PGPASSWORD", password);
+    }
+    if has_options {
+        command.args(["--env", "PGOPTIONS"]);
     }
     command.args([&container.id, "psql", "--dbname", &parts.database]);
     if let Some(user) = &parts.user {

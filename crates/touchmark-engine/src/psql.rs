@@ -8,17 +8,47 @@ use std::{
 
 use crate::{Database, Error, Kind, Settings, compose, local, url};
 
-/// A `psql` connected to `database`. The password is in the command's environment, never among its arguments.
+/// A `psql` connected to `database`, where unqualified names mean `schema` first, if one is given. The password is
+/// in the command's environment, never among its arguments.
 ///
 /// Arguments may be added. Without a `psql` on the machine, the container's serves the engine compose.
-pub fn psql(settings: &Settings, database: &Database) -> Result<Command, Error> {
-    let Some(program) = find(settings, database.engine) else {
-        return match database.engine {
-            Kind::Compose => compose::psql(settings, database),
-            engine => Err(Error::NoPsql { engine }),
-        };
+pub fn psql(
+    settings: &Settings,
+    database: &Database,
+    schema: Option<&str>,
+) -> Result<Command, Error> {
+    let options = schema.map(|schema| options(schema, env::var("PGOPTIONS").ok()));
+    let mut command = match find(settings, database.engine) {
+        Some(program) => command(&program, &database.url)?,
+        None => match database.engine {
+            Kind::Compose => compose::psql(settings, database, options.is_some())?,
+            engine => return Err(Error::NoPsql { engine }),
+        },
     };
-    command(&program, &database.url)
+    if let Some(options) = options {
+        command.env("PGOPTIONS", options);
+    }
+    Ok(command)
+}
+
+/// What is in `PGOPTIONS` already counts more, as it does for psql itself.
+fn options(schema: &str, present: Option<String>) -> String {
+    let path = match schema {
+        "public" => "public".to_owned(),
+        schema => format!("\"{}\", public", schema.replace('"', "\"\"")),
+    };
+    let mut options = "-csearch_path=".to_owned();
+    for character in path.chars() {
+        // The server splits at white space that has no backslash before it.
+        if character == '\\' || character.is_whitespace() {
+            options.push('\\');
+        }
+        options.push(character);
+    }
+    match present {
+        Some(present) => format!("{options} {present}"),
+        None => options,
+    }
 }
 
 fn command(program: &Path, database_url: &str) -> Result<Command, Error> {
@@ -55,6 +85,19 @@ fn find(settings: &Settings, engine: Kind) -> Option<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_schema_is_quoted_for_sql_and_for_the_server() {
+        let of = |schema: &str| options(schema, None);
+        assert_eq!(of("app"), "-csearch_path=\"app\",\\ public");
+        assert_eq!(of("public"), "-csearch_path=public");
+        assert_eq!(of("a b\\\"c"), "-csearch_path=\"a\\ b\\\\\"\"c\",\\ public");
+        let present = Some("-c jit=off".to_owned());
+        assert_eq!(
+            options("public", present),
+            "-csearch_path=public -c jit=off"
+        );
+    }
 
     #[test]
     fn the_password_is_not_among_the_arguments() {

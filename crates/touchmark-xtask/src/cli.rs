@@ -15,8 +15,9 @@ use crate::{exit_code, json};
 const ENVIRONMENT: &str = "Configuration: a flag goes before the environment, that before \
 [workspace.metadata.touchmark] in Cargo.toml.
   MIGRATION_DATABASE_URL, DATABASE_URL   the database (also read from .env)
-  TOUCHMARK_ENGINE, TOUCHMARK_DIRECTORY, TOUCHMARK_DATABASE, TOUCHMARK_HISTORY_SCHEMA,
-  TOUCHMARK_HISTORY_TABLE, TOUCHMARK_COMPOSE_FILE, TOUCHMARK_COMPOSE_SERVICE, TOUCHMARK_UPSTREAM
+  TOUCHMARK_ENGINE, TOUCHMARK_DIRECTORY, TOUCHMARK_DATABASE, TOUCHMARK_SCHEMA,
+  TOUCHMARK_HISTORY_SCHEMA, TOUCHMARK_HISTORY_TABLE, TOUCHMARK_COMPOSE_FILE,
+  TOUCHMARK_COMPOSE_SERVICE, TOUCHMARK_UPSTREAM
                                          as the flags and the keys of that name
   NO_COLOR                               no colour
 
@@ -61,7 +62,10 @@ pub(crate) struct Global {
     /// The directory of the migrations
     #[arg(long, value_name = "DIR", global = true, help_heading = "Project")]
     pub directory: Option<PathBuf>,
-    /// The schema of the history table and of the ledger
+    /// The schema that unqualified names of the migrations mean, and of the history
+    #[arg(long, value_name = "NAME", global = true, help_heading = "Project")]
+    pub schema: Option<String>,
+    /// The schema of the history table and of the ledger, where it is another
     #[arg(long, value_name = "NAME", global = true, help_heading = "Project")]
     pub history_schema: Option<String>,
     /// refinery's history table

@@ -91,7 +91,9 @@ impl Error {
                     exit_code::UNFINISHED
                 }
                 Runtime::Unreadable { .. } => exit_code::HISTORY,
-                Runtime::TargetUnknown { .. } | Runtime::TargetBehind { .. } => exit_code::USAGE,
+                Runtime::TargetUnknown { .. }
+                | Runtime::TargetBehind { .. }
+                | Runtime::SchemaName { .. } => exit_code::USAGE,
                 Runtime::Cancelled { .. } | Runtime::UndoCancelled { .. } => exit_code::INTERRUPTED,
                 Runtime::Blocked { blocks } => blocked(blocks),
                 Runtime::PlanChanged => exit_code::REFUSED,

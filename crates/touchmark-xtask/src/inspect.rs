@@ -15,7 +15,7 @@ use std::fs::{self, File};
 use std::path::Path;
 
 use touchmark_core::MigrationSet;
-use touchmark_core::encoded::{History, Stamp};
+use touchmark_core::encoded::{Home, Stamp};
 
 pub(crate) use error::{Damage, Error};
 
@@ -43,8 +43,8 @@ pub(crate) struct Carried {
     /// The same as the files that were embedded; of the statements, only a migration without a
     /// transaction has kinds and hashes.
     pub(crate) set: MigrationSet,
-    /// Where the history is kept.
-    pub(crate) history: History,
+    /// Where in a database the migrations belong.
+    pub(crate) home: Home,
 }
 
 /// Reads what the program at `path` carries.

@@ -3,9 +3,9 @@
 use std::env;
 use std::path::{Component, Path, PathBuf};
 
-use touchmark::Set;
+use touchmark::{Migrator, Set};
 use touchmark_build::manifest;
-use touchmark_core::encoded::{self, History};
+use touchmark_core::encoded::{self, Home};
 use touchmark_core::{Config, MigrationSet, Problems, ResolveOptions, resolve};
 use touchmark_engine::Settings;
 
@@ -28,24 +28,62 @@ pub(crate) struct Project {
     pub(crate) directory: PathBuf,
     /// The same for messages, relative to the workspace where it is in there.
     pub(crate) label: String,
-    pub(crate) history: History,
+    /// Where in a database they belong.
+    pub(crate) home: Home,
     /// The directory of the workspace's manifest.
     pub(crate) root: PathBuf,
     here: PathBuf,
     config: Config,
     global: Global,
+    pub(crate) given: Given,
+}
+
+/// What a run is told beside the migrations.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Given {
+    /// Where the migrations belong, where a flag or the environment names a schema: others may have
+    /// the same ones.
+    home: Option<Home>,
+}
+
+impl Given {
+    pub(crate) fn names_schema(&self) -> bool {
+        self.home.is_some()
+    }
+
+    /// A migrator of a set that is told this.
+    pub(crate) fn migrator<'s>(&self, set: &Set<'s>) -> Migrator<'s> {
+        let migrator = Migrator::new(set);
+        match &self.home {
+            Some(home) => migrator
+                .schema(home.schema.as_deref().unwrap_or_default())
+                .history(&home.history.schema, &home.history.table),
+            None => migrator,
+        }
+    }
 }
 
 /// The migrations of a project.
 pub(crate) struct Files {
     pub(crate) set: MigrationSet,
     bytes: Vec<u8>,
+    given: Given,
 }
 
 impl Files {
     /// The same in the form that the runtime takes.
     pub(crate) fn encoded(&self) -> Set<'_> {
         Set::from_bytes(&self.bytes).with_build(BUILD)
+    }
+
+    /// A migrator of them.
+    pub(crate) fn migrator(&self) -> Migrator<'_> {
+        self.given.migrator(&self.encoded())
+    }
+
+    /// A migrator of them that names another command.
+    pub(crate) fn migrator_of<'s>(&'s self, build: &'s str) -> Migrator<'s> {
+        self.given.migrator(&self.encoded().with_build(build))
     }
 }
 
@@ -64,7 +102,8 @@ impl Project {
             true => found.config,
             false => manifest::find(&root)?.config,
         };
-        let config = from_environment(Config::default()).or(config);
+        let typed = typed(global);
+        let config = typed.clone().over(config);
 
         let directory = match &global.directory {
             Some(directory) => here.join(directory),
@@ -72,18 +111,15 @@ impl Project {
         };
         // The build script reads the configuration of the package that owns the directory.
         let config = match owner(&directory, &root) {
-            Some(owner) => from_environment(Config::default())
-                .or(manifest::find(owner)?.config)
-                .or(config),
+            Some(owner) => typed.clone().over(manifest::find(owner)?.config.or(config)),
             None => config,
         };
-        let default = config.history();
         Ok(Project {
             label: label(&directory, &root),
-            history: History {
-                schema: global.history_schema.clone().unwrap_or(default.schema),
-                table: global.history_table.clone().unwrap_or(default.table),
+            given: Given {
+                home: typed.schema.map(|_| config.home()),
             },
+            home: config.home(),
             directory,
             root,
             here,
@@ -108,6 +144,11 @@ impl Project {
         self.here.join(path)
     }
 
+    /// A migrator of a set that is not that of the files.
+    pub(crate) fn migrator<'s>(&self, set: &Set<'s>) -> Migrator<'s> {
+        self.given.migrator(set)
+    }
+
     /// The branch that everybody builds on, where the configuration names it.
     pub(crate) fn upstream(&self) -> Option<&str> {
         self.config.upstream.as_deref()
@@ -124,9 +165,13 @@ impl Project {
     pub(crate) fn check(&self) -> Result<(Files, Problems), Error> {
         let options = ResolveOptions::new(self.label.as_str());
         let resolved = resolve(&self.directory, &options).map_err(Error::Files)?;
-        let bytes = encoded::encode(&resolved.set, &self.history);
-        let set = resolved.set;
-        Ok((Files { set, bytes }, resolved.warnings))
+        let bytes = encoded::encode(&resolved.set, &self.home);
+        let files = Files {
+            set: resolved.set,
+            bytes,
+            given: self.given.clone(),
+        };
+        Ok((files, resolved.warnings))
     }
 }
 
@@ -160,15 +205,18 @@ fn package(global: &Global, here: &Path) -> Result<PathBuf, Error> {
         })
 }
 
-/// The environment's part of the configuration; an empty variable is none.
-fn from_environment(mut config: Config) -> Config {
+/// What is said for this call: by flags, and below them by the environment, where an empty variable
+/// is none.
+fn typed(global: &Global) -> Config {
+    let mut config = Config::default();
     let value = |key: &str| {
         let name = format!("TOUCHMARK_{}", key.replace('-', "_").to_uppercase());
         env::var(name).ok().filter(|value| !value.is_empty())
     };
     config.directory = value("directory");
-    config.history_schema = value("history-schema");
-    config.history_table = value("history-table");
+    config.schema = global.schema.clone().or_else(|| value("schema"));
+    config.history_schema = (global.history_schema.clone()).or_else(|| value("history-schema"));
+    config.history_table = (global.history_table.clone()).or_else(|| value("history-table"));
     config.compose_file = value("compose-file");
     config.compose_service = value("compose-service");
     config.engine = value("engine");

@@ -103,6 +103,20 @@ pub enum Error {
         /// How many.
         pending: usize,
     },
+    /// The schema of the migrations can't have this name.
+    #[error("`{schema}` can't be the schema of the migrations: {why}")]
+    SchemaName {
+        /// The name.
+        schema: String,
+        /// Why.
+        why: &'static str,
+    },
+    /// The schema of the migrations is gone, and what they make would land in another one.
+    #[error("the schema {schema} of the migrations is not there any more")]
+    SchemaMissing {
+        /// The schema, quoted.
+        schema: String,
+    },
     /// refinery's history stands in another schema than the one that is configured.
     #[error("the history was looked for in schema {expected}, and there is one in schema {found}")]
     HistoryElsewhere {

@@ -18,9 +18,10 @@ pub(crate) use record::{
 };
 
 use tokio_postgres::error::DbError;
-use touchmark_core::encoded::History;
+use touchmark_core::encoded::{History, Home};
 
 use crate::lock::Keys;
+use crate::search_path::SearchPath;
 use crate::session::{BatchError, Session};
 use crate::sql::ident;
 use crate::{Error, failed_to};
@@ -32,18 +33,26 @@ pub(crate) struct Tables {
     pub refinery: String,
     pub ledger: String,
     pub keys: Keys,
+    /// What the migrations see, where it is not what the role sees.
+    pub search_path: Option<SearchPath>,
+    /// Whether the caller chose the schema: others may have a history of the same set.
+    pub one_of_many: bool,
 }
 
 impl Tables {
-    pub(crate) fn of(history: History) -> Tables {
+    pub(crate) fn of(home: Home) -> Result<Tables, Error> {
+        let Home { schema, history } = home;
+        let search_path = schema.as_deref().map(SearchPath::of).transpose()?;
         let schema = ident(&history.schema);
-        Tables {
+        Ok(Tables {
             refinery: format!("{schema}.{}", ident(&history.table)),
             ledger: format!("{schema}.{}", ident(&history.ledger())),
             keys: Keys::of(&history),
             schema,
             history,
-        }
+            search_path,
+            one_of_many: false,
+        })
     }
 }
 
@@ -96,9 +105,6 @@ fn grant(message: &str, tables: &Tables, role: &str, doing: &str) -> String {
         ledger,
         ..
     } = tables;
-    if message.contains("for database") {
-        return format!("CREATE SCHEMA {schema} AUTHORIZATION {role}");
-    }
     if message.contains("for schema") {
         return match doing {
             "create the history tables" => {

@@ -37,6 +37,7 @@ mod report;
 mod resolve;
 mod rows;
 mod run;
+mod search_path;
 mod session;
 mod set;
 mod sql;

@@ -80,6 +80,7 @@ impl<'a> Migrator<'a> {
                 canceller: Canceller::new(),
                 connector: Connector::plain(),
                 history: None,
+                schema: None,
             },
             on_event: None,
         }
@@ -119,7 +120,28 @@ impl<'a> Migrator<'a> {
         self
     }
 
-    /// Where the history is kept, instead of where the build's configuration says.
+    /// The schema that unqualified names of the migrations mean, and in which the history is kept,
+    /// instead of what the build's configuration says: the search path of each migration is this
+    /// schema and `public`. It is created where it is missing.
+    ///
+    /// So one set is applied to the schemas of many tenants, in turn or at the same time: each has
+    /// a history and a lock of its own.
+    ///
+    /// ```no_run
+    /// # use touchmark::{Migrator, Set};
+    /// # static MIGRATIONS: Set<'static> = Set::from_bytes(&[]);
+    /// for tenant in ["tenant_a", "tenant_b"] {
+    ///     Migrator::new(&MIGRATIONS).schema(tenant).run("postgresql://app@localhost/app")?;
+    /// }
+    /// # Ok::<(), touchmark::Error>(())
+    /// ```
+    pub fn schema(mut self, schema: &str) -> Self {
+        self.options.schema = Some(schema.into());
+        self
+    }
+
+    /// Where the history is kept, instead of where the build's configuration or
+    /// [`schema`](Migrator::schema) says.
     pub fn history(mut self, schema: &str, table: &str) -> Self {
         self.options.history = Some(History {
             schema: schema.into(),
@@ -310,10 +332,7 @@ impl<'a> Migrator<'a> {
     }
 
     fn tables(&self) -> Result<Tables, Error> {
-        Ok(Tables::of(match &self.options.history {
-            Some(history) => history.clone(),
-            None => self.set.open()?.names()?.1,
-        }))
+        run::tables(&self.options, &self.set.open()?)
     }
 
     fn config(&self, database: impl ToConfig) -> Result<tokio_postgres::Config, Error> {

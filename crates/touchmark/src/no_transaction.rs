@@ -13,7 +13,6 @@ use tokio_postgres::SimpleQueryRow;
 use touchmark_core::StatementKind;
 use touchmark_core::encoded::EncodedMigration;
 
-use crate::Error;
 use crate::cancel::CancelAt;
 use crate::event::Event;
 use crate::failure::{Failure, Left, Place, ServerError};
@@ -25,6 +24,7 @@ use crate::session::{Session, Watch};
 use crate::transaction::{
     Body, Part, Stop, bookkeeping, message, send, still_there, stopped, with_retries,
 };
+use crate::{Error, failed_to};
 use evidence::{Evidence, evidence};
 
 /// Applies the migration, or takes it up again where `row` says that it stopped.
@@ -173,7 +173,7 @@ impl Run<'_, '_> {
             return self.in_transaction(session, at);
         }
         let (text, _) = self.body(at).text();
-        let look = |sql: &str| record(session, self.context, self.step, sql);
+        let look = |sql: &str| self.look(session, sql);
         match evidence(kind, next, self.was_interrupted, look)? {
             Evidence::Done => return self.done(session, at),
             Evidence::Unclear(evidence) => {
@@ -242,6 +242,7 @@ impl Run<'_, '_> {
             statement_timeout.as_millis()
         );
         record(session, self.context, self.step, &settings)?;
+        self.enter_schema(session)?;
         let id = &self.step.id;
         let blocked = |by| Event::Blocked {
             migration: id.clone(),
@@ -277,6 +278,30 @@ impl Run<'_, '_> {
             },
         };
         Err(Stop::Failed(Error::Failed(Box::new(failure))))
+    }
+
+    /// Looks at what the statement names, with the names meaning what they mean to it.
+    fn look(&self, session: &mut Session, sql: &str) -> Result<Vec<SimpleQueryRow>, Stop> {
+        self.enter_schema(session)?;
+        let rows = record(session, self.context, self.step, sql)?;
+        if self.context.tables.search_path.is_some() {
+            record(session, self.context, self.step, RESET)?;
+        }
+        Ok(rows)
+    }
+
+    fn enter_schema(&self, session: &mut Session) -> Result<(), Stop> {
+        let Some(path) = &self.context.tables.search_path else {
+            return Ok(());
+        };
+        let sql = format!("SET search_path = {}; {}", path.value(), path.guard());
+        match session.settle(&sql) {
+            Ok(_) => Ok(()),
+            Err(error) => match still_there(&error.source)?.code().code() {
+                "22012" => Err(Stop::Failed(path.refused(session))),
+                _ => Err(Stop::Failed(failed_to("set the search path", error))),
+            },
+        }
     }
 
     /// Records what is known of the next statement.

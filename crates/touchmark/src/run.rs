@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use tokio_postgres::Config;
 use touchmark_core::Kind;
-use touchmark_core::encoded::EncodedMigration;
+use touchmark_core::encoded::{Encoded, EncodedMigration, History, Home};
 
 use crate::ahead::Ahead;
 use crate::cancel::Canceller;
@@ -38,7 +38,9 @@ pub(crate) struct Options {
     pub wait: Duration,
     pub canceller: Canceller,
     pub connector: Connector,
-    pub history: Option<touchmark_core::encoded::History>,
+    pub history: Option<History>,
+    /// The schema of the migrations, and of the history where that is not given too.
+    pub schema: Option<String>,
 }
 
 /// What every step of a run needs.
@@ -61,6 +63,27 @@ impl Context<'_> {
     }
 }
 
+/// Where the set and its history belong.
+pub(crate) fn tables(options: &Options, set: &Encoded) -> Result<Tables, Error> {
+    let mut home = set.names()?.1;
+    if let Some(schema) = &options.schema {
+        home = Home {
+            schema: Some(schema.clone()),
+            history: History {
+                schema: schema.clone(),
+                ..home.history
+            },
+        };
+    }
+    if let Some(history) = &options.history {
+        home.history.clone_from(history);
+    }
+    Ok(Tables {
+        one_of_many: options.schema.is_some(),
+        ..Tables::of(home)?
+    })
+}
+
 /// Migrates.
 pub(crate) fn run(
     set: Set,
@@ -70,8 +93,8 @@ pub(crate) fn run(
 ) -> Result<Report, Error> {
     let begun = Instant::now();
     let encoded = set.open()?;
-    let (directory, history) = encoded.names()?;
-    let tables = Tables::of(options.history.clone().unwrap_or(history));
+    let directory = encoded.names()?.0;
+    let tables = tables(options, &encoded)?;
     let mut session = connect(options, config, events)?;
     let start = look(&mut session, &tables, &encoded)?;
     let mut report = Report::new(&encoded);

@@ -48,8 +48,8 @@ pub(crate) fn stamp(
 ) -> Result<StampReport, Error> {
     let begun = Instant::now();
     let encoded = set.open()?;
-    let (directory, history) = encoded.names()?;
-    let tables = Tables::of(options.history.clone().unwrap_or(history));
+    let directory = encoded.names()?.0;
+    let tables = run::tables(options, &encoded)?;
     let migrations = encoded.migrations()?;
     let build = set.build();
     let mut session = run::connect(options, config, events)?;

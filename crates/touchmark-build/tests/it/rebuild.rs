@@ -66,7 +66,7 @@ fn the_set_and_its_history_are_in_the_binary() {
     let set = Encoded::open(&bytes).unwrap();
     assert_eq!(set.len(), 1);
     assert_eq!(
-        set.names().unwrap().1.to_string(),
+        set.names().unwrap().1.history.to_string(),
         "app.refinery_schema_history"
     );
 

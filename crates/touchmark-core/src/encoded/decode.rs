@@ -3,8 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::History;
 use super::layout::*;
+use super::{History, Home};
 use crate::migration::{file_name, label};
 use crate::{Checksum, Directives, Kind, Migration, Script, Statement, StatementKind};
 
@@ -95,7 +95,7 @@ impl<'a> Encoded<'a> {
         Checksum(fixed(self.bytes, HEAD_AT).unwrap_or_default())
     }
 
-    /// Commits to every byte of the set, the down scripts and the place of its history included.
+    /// Commits to every byte of the set, the down scripts and the place where it belongs included.
     pub fn digest(&self) -> Checksum {
         Checksum(fixed(self.bytes, DIGEST_AT).unwrap_or_default())
     }
@@ -110,17 +110,22 @@ impl<'a> Encoded<'a> {
         i64::from_le_bytes(fixed(self.bytes, VERSION_AT).unwrap_or([0xff; 8]))
     }
 
-    /// The directory's name for messages, and the place of the history.
-    pub fn names(&self) -> Result<(&'a str, History), DecodeError> {
+    /// The directory's name for messages, and where in a database the set belongs.
+    pub fn names(&self) -> Result<(&'a str, Home), DecodeError> {
         let at = u64::from_le_bytes(fixed(self.bytes, NAMES_AT)?);
         let mut body = Body {
             bytes: self.bytes,
             at: usize::try_from(at).map_err(|_| DecodeError::Damaged(NAMES_AT))?,
         };
         let directory = body.string()?;
-        let schema = body.string()?.to_owned();
-        let table = body.string()?.to_owned();
-        Ok((directory, History { schema, table }))
+        let home = Home {
+            schema: body.schema()?,
+            history: History {
+                schema: body.owned()?,
+                table: body.owned()?,
+            },
+        };
+        Ok((directory, home))
     }
 
     /// The migration at a position of the chain.

@@ -1,16 +1,17 @@
 //! Writing the encoded form.
 
-use super::History;
+use super::Home;
 use super::layout::*;
 use crate::{Kind, MigrationSet, Script, StatementKind};
 
-/// Encodes a set, with the place of its history. The same set always gives the same bytes.
-pub fn encode(set: &MigrationSet, history: &History) -> Vec<u8> {
+/// Encodes a set, with the place where it belongs. The same set always gives the same bytes.
+pub fn encode(set: &MigrationSet, home: &Home) -> Vec<u8> {
     let mut index = Vec::with_capacity(set.migrations.len() * RECORD);
     let mut bodies = Vec::new();
     string(&mut bodies, &set.directory);
-    string(&mut bodies, &history.schema);
-    string(&mut bodies, &history.table);
+    string(&mut bodies, home.schema.as_deref().unwrap_or_default());
+    string(&mut bodies, &home.history.schema);
+    string(&mut bodies, &home.history.table);
     let bodies_at = INDEX_AT + set.migrations.len() * RECORD;
 
     for migration in &set.migrations {

@@ -99,19 +99,22 @@ fn set() -> MigrationSet {
 #[test]
 fn what_is_encoded_is_decoded() {
     let set = set();
-    let history = History {
-        schema: "s\"".into(),
-        table: "it's".into(),
+    let home = Home {
+        schema: Some("s s".into()),
+        history: History {
+            schema: "s\"".into(),
+            table: "it's".into(),
+        },
     };
-    let bytes = encode(&set, &history);
-    assert_eq!(bytes, encode(&set, &history));
+    let bytes = encode(&set, &home);
+    assert_eq!(bytes, encode(&set, &home));
     let mut longer = bytes.clone();
     longer.extend_from_slice(b"the rest of a section");
     let opened = Encoded::open(&longer).unwrap();
     assert!(opened.is_intact());
     assert_eq!(opened.head(), set.head());
     assert_eq!(opened.last_version(), i64::MAX);
-    assert_eq!(opened.names().unwrap(), ("db/migrations", history));
+    assert_eq!(opened.names().unwrap(), ("db/migrations", home));
     let decoded = opened.migrations().unwrap();
     assert_eq!(decoded.len(), set.migrations.len());
     for (decoded, migration) in decoded.iter().zip(&set.migrations) {
@@ -131,7 +134,7 @@ fn what_is_encoded_is_decoded() {
 
 #[test]
 fn other_bytes_are_refused() {
-    let bytes = encode(&set(), &History::default());
+    let bytes = encode(&set(), &Home::default());
     assert_eq!(Encoded::open(b"").unwrap_err(), DecodeError::NotASet);
     assert_eq!(Encoded::open(&[0; 500]).unwrap_err(), DecodeError::NotASet);
     let mut newer = bytes.clone();
@@ -243,7 +246,7 @@ proptest! {
         changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8),
         cut in any::<prop::sample::Index>(),
     ) {
-        let mut bytes = encode(&set(), &History::default());
+        let mut bytes = encode(&set(), &Home::default());
         for (at, value) in changes {
             let at = at.index(bytes.len());
             bytes[at] = value;
@@ -251,7 +254,7 @@ proptest! {
         read_all(&bytes);
         read_all(&bytes[..cut.index(bytes.len())]);
         // And with the magic number and the format left alone.
-        let good = encode(&set(), &History::default());
+        let good = encode(&set(), &Home::default());
         bytes[..20].copy_from_slice(&good[..20]);
         read_all(&bytes);
     }

@@ -44,7 +44,7 @@ fn up_sticks_and_goes() {
     ));
 
     // The packages have no psql; this machine's own serves, and never shows the password.
-    let mut command = psql(&checkout.settings, &database).unwrap();
+    let mut command = psql(&checkout.settings, &database, None).unwrap();
     let shown = format!("{:?}", command.get_args().collect::<Vec<_>>());
     let (_, secret) = database.url.split_once("postgres:").unwrap();
     assert!(

@@ -1,6 +1,6 @@
 //! `db-current`: where the database is.
 
-use touchmark::{Finding, Kind, MigrationId, Migrator, Rows, Standing};
+use touchmark::{Finding, Kind, MigrationId, Rows, Standing};
 
 use super::db_history::{of_ledger, of_refinery};
 use super::db_status::finding;
@@ -27,8 +27,7 @@ pub(crate) struct Args {
 pub(crate) fn run(_: &Args, project: &Project, screen: &Screen) -> Result<u8, Error> {
     let files = project.read(screen)?;
     let database = database::running(project, screen)?;
-    let set = files.encoded();
-    let status = Migrator::new(&set).status(database.url.as_str())?;
+    let status = files.migrator().status(database.url.as_str())?;
     let comparison = &status.comparison;
     let is_behind = |standing: &Standing| {
         use Standing::{OutOfOrder, Pending, Unfinished};

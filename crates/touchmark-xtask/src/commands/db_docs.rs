@@ -23,13 +23,13 @@ const SHOWN: usize = 40;
 #[command(after_help = "Examples:
   cargo xtask db-docs                    writes docs/schema
   cargo xtask db-docs --check            exit code 29 when what is written is not of this schema
-  cargo xtask db-docs --schema app --schema audit --output doc/db")]
+  cargo xtask db-docs --only app --only audit --output doc/db")]
 pub(crate) struct Args {
     /// Where to write; `docs/schema` of the workspace where it is not given
     #[arg(long, value_name = "DIR")]
     output: Option<PathBuf>,
     /// Only this schema; may be given several times
-    #[arg(long = "schema", value_name = "NAME")]
+    #[arg(long = "only", value_name = "SCHEMA")]
     schemas: Vec<String>,
     /// Write nothing; exit with 29 when what is written is not of this schema
     #[arg(long)]
@@ -45,7 +45,7 @@ pub(crate) fn run(args: &Args, project: &Project, screen: &Screen) -> Result<u8,
         None => project.root.join("docs/schema"),
     };
     let database = database::running(project, screen)?;
-    let history = &project.history;
+    let history = &project.home.history;
     let bookkeeping = [history.table.clone(), history.ledger()];
     let filter = Filter {
         schemas: args.schemas.clone(),

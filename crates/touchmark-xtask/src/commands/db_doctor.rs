@@ -73,16 +73,18 @@ pub(crate) fn run(_: &Args, global: &Global, screen: &Screen) -> Result<u8, Erro
 }
 
 fn examine(project: &Project, screen: &Screen) -> Vec<Check> {
+    let schema = project.home.schema.as_deref();
     let mut checks = vec![
         tools::cargo(Some(&project.root)),
         tools::alias(&project.root),
         ok(
             "configuration",
             format!(
-                "{} in {}, history in {}",
+                "{} in {}, {}history in {}",
                 project.label,
                 project.root.display(),
-                project.history
+                schema.map_or_else(String::new, |name| format!("schema {name}, ")),
+                project.home.history
             ),
         ),
     ];

@@ -1,7 +1,7 @@
 //! `db-history`: what was done to the database, row by row.
 
 use comfy_table::{Attribute, Cell, CellAlignment, Color, ColumnConstraint, Table, Width, presets};
-use touchmark::{Kind, LedgerRow, Migrator, RefineryRow, RowState, Rows};
+use touchmark::{Kind, LedgerRow, RefineryRow, RowState, Rows};
 
 use crate::error::Error;
 use crate::project::Project;
@@ -27,8 +27,7 @@ pub(crate) struct Args {
 pub(crate) fn run(_: &Args, project: &Project, screen: &Screen) -> Result<u8, Error> {
     let files = project.read(screen)?;
     let database = database::running(project, screen)?;
-    let set = files.encoded();
-    let status = Migrator::new(&set).status(database.url.as_str())?;
+    let status = files.migrator().status(database.url.as_str())?;
     let is_pending = |standing: &touchmark::Standing| {
         use touchmark::Standing::{OutOfOrder, Outdated, Pending};
         matches!(standing, Pending | OutOfOrder | Outdated)
@@ -36,7 +35,8 @@ pub(crate) fn run(_: &Args, project: &Project, screen: &Screen) -> Result<u8, Er
     let migrations = files.set.migrations.iter();
     let answer = json::History {
         database: json::Database::of(&database),
-        history: project.history.to_string(),
+        schema: project.home.schema.clone(),
+        history: project.home.history.to_string(),
         rows: rows(&status.rows),
         pending: migrations
             .zip(&status.comparison.standing)

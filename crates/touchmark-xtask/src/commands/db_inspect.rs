@@ -51,7 +51,7 @@ pub(crate) fn run(args: &Args, global: &Global, screen: &Screen) -> Result<u8, E
         return Ok(exit_code::OK);
     };
     let new = read(newer)?;
-    let comparison = compare(&old.set, &new.set, old.history == new.history);
+    let comparison = compare(&old.set, &new.set, old.home == new.home);
     match screen.is_json() {
         true => json::print(&json::Compared {
             old: inspected(&args.program, &old),
@@ -84,8 +84,11 @@ fn show(carried: &Carried, screen: &Screen) {
         ),
         ("Commit", format!("{commit} ({})", stamp.state.name())),
         ("Head", carried.set.head().to_hex()),
-        ("History", carried.history.to_string()),
+        ("History", carried.home.history.to_string()),
     ];
+    if let Some(schema) = &carried.home.schema {
+        facts.push(("Schema", schema.clone()));
+    }
     if let Some(file) = &carried.file {
         facts.insert(0, ("Program", file.clone()));
     }
@@ -219,7 +222,9 @@ fn describe(problem: &Break) -> String {
         Break::OutOfOrder { migration } => {
             format!("it brings {migration} below versions that the older one has applied")
         }
-        Break::History => "they keep their history in different tables".into(),
+        Break::History => {
+            "they belong into different schemas, or keep their history in different tables".into()
+        }
     }
 }
 
@@ -250,7 +255,8 @@ fn inspected(path: &Path, carried: &Carried) -> json::Inspected {
         state: stamp.state.name(),
         touchmark: stamp.touchmark.clone(),
         head: carried.set.head().to_hex(),
-        history: carried.history.to_string(),
+        schema: carried.home.schema.clone(),
+        history: carried.home.history.to_string(),
         migrations: migrations.collect(),
     }
 }

@@ -68,9 +68,9 @@ pub(crate) fn migrate(
     interrupts: &Interrupts,
     screen: &Screen,
 ) -> Result<u8, Error> {
-    let set = files.encoded();
     let watcher = Watcher::new(files, database, screen);
-    let migrator = Migrator::new(&set)
+    let migrator = files
+        .migrator()
         .target(options.target)
         .wait(options.wait)
         .canceller(&interrupts.canceller);
@@ -164,8 +164,8 @@ pub(crate) fn millis(duration: Duration) -> u64 {
 fn dry_run(target: Target, project: &Project, files: &Files, screen: &Screen) -> Result<u8, Error> {
     let begun = Instant::now();
     let database = database::running(project, screen)?;
-    let set = files.encoded();
-    let plan = Migrator::new(&set)
+    let plan = files
+        .migrator()
         .target(target)
         .plan(database.url.as_str())?;
     if screen.is_json() {

@@ -13,7 +13,8 @@ use crate::screen::Screen;
 /// Open psql on the developer's database
 ///
 /// Uses the psql of the database's own programs, of the machine, or of the container. The password
-/// is passed in the environment, never among the arguments. The exit code is psql's.
+/// is passed in the environment, never among the arguments. Unqualified names mean the schema of the
+/// migrations first, where one is set. The exit code is psql's.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   cargo xtask db-psql
@@ -27,7 +28,11 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args, project: &Project, screen: &Screen) -> Result<u8, Error> {
     let database = database::running(project, screen)?;
-    let mut command = engine::psql(&project.settings()?, &database)?;
+    let mut command = engine::psql(
+        &project.settings()?,
+        &database,
+        project.home.schema.as_deref(),
+    )?;
     command.args(&args.arguments);
     become_it(command)
 }

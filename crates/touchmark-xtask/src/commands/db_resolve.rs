@@ -1,6 +1,6 @@
 //! `db-resolve`: settles what an interrupted migration left open.
 
-use touchmark::{Migrator, Resolution};
+use touchmark::Resolution;
 
 use crate::error::Error;
 use crate::project::Project;
@@ -44,7 +44,8 @@ pub(crate) fn run(args: &Args, project: &Project, screen: &Screen) -> Result<u8,
         (_, true) => Resolution::Retry,
         _ => Resolution::Abandon,
     };
-    let resolved = Migrator::new(&files.encoded())
+    let resolved = files
+        .migrator()
         .on_event(|event| screen.odd("Waiting", event))
         .resolve(database.url.as_str(), &args.migration, resolution)?;
     if screen.is_json() {

@@ -70,8 +70,8 @@ pub(crate) fn run(args: &Args, project: &Project, screen: &Screen) -> Result<u8,
         true => database::running(project, screen)?,
         false => database::up(&project.settings()?, screen)?,
     };
-    let set = files.encoded().with_build(BUILD);
-    let migrator = Migrator::new(&set)
+    let migrator = files
+        .migrator_of(BUILD)
         .wait(Duration::from_secs(args.wait))
         .canceller(&interrupts.canceller);
     let target = wanted(args, &files, &migrator, &database)?;

@@ -3,7 +3,7 @@
 use std::io::IsTerminal;
 
 use comfy_table::{Attribute, Cell, Color, Table, presets};
-use touchmark::{Finding, Kind, LedgerRow, MigrationId, Migrator, RowState, Standing, Status};
+use touchmark::{Finding, Kind, LedgerRow, MigrationId, RowState, Standing, Status};
 use touchmark_engine::Database;
 
 use crate::error::{Error, code_of};
@@ -39,12 +39,13 @@ pub(crate) fn run(args: &Args, project: &Project, screen: &Screen) -> Result<u8,
         }
         Err(error) => return Err(error),
     };
-    let status = Migrator::new(&files.encoded()).status(database.url.as_str())?;
+    let status = files.migrator().status(database.url.as_str())?;
     let rows = rows(&files, &status);
     let findings: Vec<_> = status.comparison.findings.iter().map(finding).collect();
     let answer = json::Status {
         directory: project.label.clone(),
-        history: project.history.to_string(),
+        schema: project.home.schema.clone(),
+        history: project.home.history.to_string(),
         database: Some(json::Database::of(&database)),
         not_running: None,
         head: status.comparison.newest.as_ref().map(MigrationId::short),
@@ -83,7 +84,8 @@ fn without_database(
         });
     let answer = json::Status {
         directory: project.label.clone(),
-        history: project.history.to_string(),
+        schema: project.home.schema.clone(),
+        history: project.home.history.to_string(),
         database: None,
         not_running: Some(error.to_string()),
         head: None,
@@ -211,7 +213,10 @@ fn last_row<'r>(
 }
 
 fn show(answer: &json::Status, status: &Status, database: &Database, screen: &Screen) {
-    screen.done("Database", database::place(&database.url));
+    let schema =
+        (answer.schema.as_ref()).map_or_else(String::new, |name| format!(", schema {name}"));
+    let place = database::place(&database.url);
+    screen.done("Database", format_args!("{place}{schema}"));
     print(&answer.migrations, screen);
     let count = |state: &str| {
         answer

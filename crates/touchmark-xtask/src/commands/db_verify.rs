@@ -144,7 +144,7 @@ pub(crate) fn run(args: &Args, project: &Project, screen: &Screen) -> Result<u8,
     if let Some(binary) = &binary
         && !held.differences.is_empty()
         && !stale.is_empty()
-        && binary.agrees_with(&database)?
+        && binary.agrees_with(project, &database)?
     {
         binary::blame_files(&mut stale);
     }

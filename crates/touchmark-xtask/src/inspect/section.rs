@@ -1,7 +1,7 @@
 //! The sets in a section, one behind the other.
 
 use touchmark_core::checksum::{chain, leaf};
-use touchmark_core::encoded::{Encoded, Stamp};
+use touchmark_core::encoded::{Encoded, Home, Stamp};
 use touchmark_core::{Checksum, Migration, MigrationSet};
 
 use super::{Carried, Damage};
@@ -25,7 +25,7 @@ pub(super) fn sets(section: &[u8]) -> Result<Vec<Carried>, Damage> {
             file: None,
             bytes: bytes.to_owned(),
             stamp,
-            history: encoded.names()?.1,
+            home: encoded.names()?.1,
             set,
         });
         rest = without_zeros(after);
@@ -48,8 +48,9 @@ fn check(encoded: &Encoded) -> Result<MigrationSet, Damage> {
     if !encoded.is_intact() {
         return Err(Damage::Digest);
     }
-    let (directory, history) = encoded.names()?;
-    if ![directory, &history.schema, &history.table]
+    let (directory, Home { schema, history }) = encoded.names()?;
+    let schema = schema.as_deref().unwrap_or_default();
+    if ![directory, schema, &history.schema, &history.table]
         .into_iter()
         .all(is_plain)
     {

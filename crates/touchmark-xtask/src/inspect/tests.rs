@@ -6,7 +6,7 @@ use std::fs;
 
 use object::write::Object;
 use object::{Architecture, BinaryFormat, Endianness, SectionKind};
-use touchmark_core::encoded::{BuildState, History, Stamp, encode};
+use touchmark_core::encoded::{BuildState, Home, Stamp, encode};
 use touchmark_core::{ResolveOptions, resolve};
 
 /// A set of these files with a stamp of this package.
@@ -22,7 +22,7 @@ fn set(files: &[(&str, &str)]) -> Vec<u8> {
         fs::write(directory.path().join(name), text).unwrap();
     }
     let resolved = resolve(directory.path(), &ResolveOptions::new("migrations")).unwrap();
-    encode(&resolved.set, &History::default())
+    encode(&resolved.set, &Home::default())
 }
 
 fn stamp(package: &str) -> Stamp {

@@ -26,6 +26,8 @@ pub struct Inspected {
     pub touchmark: String,
     /// The last chain value: commits to all migrations.
     pub head: String,
+    /// The schema that unqualified names of the migrations mean; null where none is set.
+    pub schema: Option<String>,
     /// The history table: `public.refinery_schema_history`.
     pub history: String,
     /// In the order of the chain.

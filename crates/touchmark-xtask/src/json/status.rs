@@ -9,6 +9,8 @@ use super::{Database, Finding};
 pub struct Status {
     /// The directory of the migrations, relative to the workspace.
     pub directory: String,
+    /// The schema that unqualified names of the migrations mean; null where none is set.
+    pub schema: Option<String>,
     /// The history table: `public.refinery_schema_history`.
     pub history: String,
     /// Where the database is; none when it does not run.
@@ -105,6 +107,8 @@ pub enum Mark {
 pub struct History {
     /// The database.
     pub database: Database,
+    /// The schema that unqualified names of the migrations mean; null where none is set.
+    pub schema: Option<String>,
     /// The history table: `public.refinery_schema_history`.
     pub history: String,
     /// What was done, in that order.

@@ -51,7 +51,7 @@ fn without_a_database_nothing_is_written() {
 #[test]
 fn a_schema_that_is_not_there() {
     let project = with("CREATE SCHEMA app");
-    screen!(project.run(&["db-docs", "--schema", "ap"]), @r#"
+    screen!(project.run(&["db-docs", "--only", "ap"]), @r#"
     error: the database has no schema `ap`
     help: it has: app, public
     ---
@@ -152,7 +152,7 @@ fn only_the_schemas_that_are_asked_for() {
     let [both, picture] = project.documents();
     assert!(both.contains("[`b.y`](#by)"), "{both}");
     check(&picture, 2, 1);
-    project.ok(&["db-docs", "--schema", "a"]);
+    project.ok(&["db-docs", "--only", "a"]);
     let one = project.read("docs/schema/README.md");
     assert!(one.contains("`y` → `b.y` `id`"), "{one}");
     check(&project.read("docs/schema/schema.svg"), 1, 0);

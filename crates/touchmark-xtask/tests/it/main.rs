@@ -22,6 +22,7 @@ mod repository;
 mod reset;
 mod resolve;
 mod rollback;
+mod schema;
 mod staged;
 mod status;
 mod tampered;

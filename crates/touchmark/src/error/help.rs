@@ -25,8 +25,15 @@ pub(super) fn help(error: &Error) -> Option<String> {
         Error::Failed(failure) => failure.help(),
         Error::Privilege { grant, .. } => format!("have the owner run: {grant}"),
         Error::Standby { .. } => "migrate the primary; a standby follows by itself".into(),
+        Error::SchemaName { .. } => {
+            "name another one: `schema` under [workspace.metadata.touchmark], TOUCHMARK_SCHEMA, --schema, or Migrator::schema".into()
+        }
+        Error::SchemaMissing { schema } => {
+            format!("find out who dropped it; `CREATE SCHEMA {schema}` makes an empty one")
+        }
         Error::HistoryElsewhere { found, .. } => format!(
-            "set `history-schema = \"{found}\"` under [workspace.metadata.touchmark], or name another table"
+            "set `history-schema = \"{found}\"` under [workspace.metadata.touchmark], or name another table; \
+             where each of many schemas has the same migrations, name one with `--schema` or `Migrator::schema`"
         ),
         Error::HistoryNarrow { table, .. } => {
             format!("run: ALTER TABLE {table} ALTER COLUMN version TYPE bigint")

@@ -3,10 +3,11 @@
 use tokio_postgres::SimpleQueryRow;
 
 use super::{Tables, explain};
-use crate::Error;
 use crate::lock::Scope;
-use crate::session::Session;
+use crate::search_path::home_sql;
+use crate::session::{BatchError, Session};
 use crate::sql::{ident, literal};
+use crate::{Error, failed_to};
 
 /// What is there of a history.
 #[derive(Debug, Clone, Default)]
@@ -14,6 +15,8 @@ pub(crate) struct Found {
     pub refinery: bool,
     pub ledger: bool,
     pub schema: bool,
+    /// Whether the schema of the migrations is there; true where none is set.
+    pub home: bool,
     /// The schema in which the search path finds a history of this name.
     pub by_path: Option<String>,
 }
@@ -28,10 +31,11 @@ pub(crate) fn exist_sql(tables: &Tables) -> String {
             literal(table)
         )
     };
+    let home = home_sql(tables).map_or_else(|| "true".into(), |sql| format!("({sql})"));
     format!(
         "SELECT {}, {}, EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = {schema}), \
          (SELECT n.nspname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-         WHERE c.relname = {} AND pg_catalog.pg_table_is_visible(c.oid))",
+         WHERE c.relname = {} AND pg_catalog.pg_table_is_visible(c.oid)), {home}",
         exists(&tables.history.table),
         exists(&tables.history.ledger()),
         literal(&tables.history.table),
@@ -45,6 +49,7 @@ impl Found {
             refinery: true,
             ledger: true,
             schema: true,
+            home: true,
             ..Found::default()
         }
     }
@@ -59,13 +64,25 @@ impl Found {
             ledger: flag(1),
             schema: flag(2),
             by_path: row.get(3).map(Into::into),
+            home: flag(4),
+        }
+    }
+
+    /// The same as [`both`](Found::both), with the answer to [`home_sql`] where that was asked.
+    pub(crate) fn both_and(home: Option<&Vec<SimpleQueryRow>>) -> Found {
+        let found = home.and_then(|rows| rows.first()?.get(0));
+        Found {
+            home: found != Some("f"),
+            ..Found::both()
         }
     }
 
     /// Refuses to begin a second history where the search path finds one already.
     pub(crate) fn check(&self, tables: &Tables) -> Result<(), Error> {
         match &self.by_path {
-            Some(found) if !self.refinery && *found != tables.history.schema => {
+            Some(found)
+                if !self.refinery && *found != tables.history.schema && !tables.one_of_many =>
+            {
                 Err(Error::HistoryElsewhere {
                     expected: tables.history.schema.clone(),
                     found: found.clone(),
@@ -83,12 +100,34 @@ pub(crate) fn create(
     scope: Scope,
     found: &Found,
 ) -> Result<(), Error> {
-    if found.refinery && found.ledger {
+    if found.refinery && found.ledger && found.home {
         return Ok(());
     }
+    let Err(error) = create_once(session, tables, scope, found) else {
+        return Ok(());
+    };
+    let code = error.source.as_db_error().map(|e| e.code().code());
+    // Another history's run has made the schema at the same moment: their locks are not the same.
+    if let (Scope::Session, Some("42P06" | "23505")) = (scope, code) {
+        let results = session
+            .query(&exist_sql(tables))
+            .map_err(|e| failed_to("look for the history", e))?;
+        let found = Found::read(results.first());
+        return create_once(session, tables, scope, &found)
+            .map_err(|error| uncreated(error, session, tables, &found));
+    }
+    Err(uncreated(error, session, tables, found))
+}
+
+fn create_once(
+    session: &mut Session,
+    tables: &Tables,
+    scope: Scope,
+    found: &Found,
+) -> Result<(), BatchError> {
     let mut sql = String::new();
-    if !found.schema {
-        sql += &format!("CREATE SCHEMA {};", tables.schema);
+    for schema in missing_schemas(tables, found) {
+        sql += &format!("CREATE SCHEMA {schema};");
     }
     if !found.refinery {
         // refinery's own definition.
@@ -103,14 +142,41 @@ pub(crate) fn create(
     if scope == Scope::Session {
         sql = format!("BEGIN; {sql} COMMIT");
     }
-    match session.settle(&sql) {
-        Ok(_) => Ok(()),
-        Err(error) => {
-            // The lock stays with the session; only the transaction is given up.
-            let _ = session.settle("ROLLBACK");
-            Err(explain(error, session, tables, "create the history tables"))
-        }
+    session.settle(&sql).map(drop).inspect_err(|_| {
+        // The lock stays with the session; only the transaction is given up.
+        let _ = session.settle("ROLLBACK");
+    })
+}
+
+/// Quoted, each once.
+fn missing_schemas(tables: &Tables, found: &Found) -> Vec<String> {
+    let mut missing = Vec::new();
+    if !found.schema {
+        missing.push(tables.schema.clone());
     }
+    if let (Some(path), false) = (&tables.search_path, found.home)
+        && path.schema != tables.history.schema
+    {
+        missing.push(ident(&path.schema));
+    }
+    missing
+}
+
+fn uncreated(error: BatchError, session: &Session, tables: &Tables, found: &Found) -> Error {
+    if let Some(server) = error.source.as_db_error()
+        && server.code().code() == "42501"
+        && server.message().contains("for database")
+    {
+        let role = session.role();
+        let of = |schema: &String| format!("CREATE SCHEMA {schema} AUTHORIZATION {}", ident(&role));
+        let grants: Vec<_> = missing_schemas(tables, found).iter().map(of).collect();
+        return Error::Privilege {
+            message: server.message().into(),
+            grant: grants.join("; "),
+            role,
+        };
+    }
+    explain(error, session, tables, "create the history tables")
 }
 
 fn ledger_sql(tables: &Tables) -> String {

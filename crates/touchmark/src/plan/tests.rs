@@ -2,7 +2,7 @@
 //! refinery only, `V1!` with other content, `V2?` unfinished, `V2+` compatible, `V1~` an
 //! accepted edit, `R:x` a repeatable one.
 
-use touchmark_core::encoded::{Encoded, History, encode};
+use touchmark_core::encoded::{Encoded, Home, encode};
 use touchmark_core::{Directives, Migration, MigrationSet, Script, checksum};
 
 use super::*;
@@ -56,7 +56,7 @@ fn set(words: &str) -> Vec<u8> {
         directory: "migrations".into(),
         migrations: migrations.collect(),
     };
-    encode(&set, &History::default())
+    encode(&set, &Home::default())
 }
 
 fn rows(words: &str) -> Rows {

@@ -7,6 +7,7 @@ use crate::history::{self, Entry, Found};
 use crate::lock::{self, Scope};
 use crate::plan::{Plan, Removal, Step};
 use crate::rows::Rows;
+use crate::search_path::home_sql;
 use crate::session::Session;
 use crate::{Error, failed_to};
 
@@ -17,14 +18,15 @@ pub(crate) fn locked_rows(
     known: bool,
 ) -> Result<(Rows, Found), Error> {
     let tables = context.tables;
+    let home = home_sql(tables).map_or_else(String::new, |sql| format!("; {sql}"));
     let then = match known {
-        true => history::read_sql(tables, &Found::both(), &lock::holds(&[tables.keys.run])),
+        true => history::read_sql(tables, &Found::both(), &lock::holds(&[tables.keys.run])) + &home,
         false => history::exist_sql(tables),
     };
     let wait = context.options.wait;
     let results = lock::acquire(session, context.events, tables, context.scope, wait, &then)?;
     if known {
-        return Ok((read_results(&results)?, Found::both()));
+        return Ok((read_results(&results)?, Found::both_and(results.get(2))));
     }
     let found = Found::read(results.first());
     found.check(tables)?;

@@ -60,6 +60,10 @@ pub(crate) fn prefix(context: &Context, id: &MigrationId, body: &Body) -> (Strin
             context.tables.keys.transaction
         ),
     ]);
+    if let Some(path) = &context.tables.search_path {
+        statements.push(format!("SET LOCAL search_path = {}", path.value()));
+        statements.push(path.guard());
+    }
     let count = statements.len();
     let undo = match body.part {
         Part::Up => "",

@@ -66,6 +66,14 @@ pub(crate) fn stopped(
     }
     let (prefix_text, prefix_count) = prefix(context, id, body);
     let found = locate(server, &done, &prefix_text, prefix_count, body);
+    // The last statement before the text is the one that may divide by zero.
+    if let Some(path) = &context.tables.search_path
+        && found.statement.is_none()
+        && found.after.is_none()
+        && server.code().code() == "22012"
+    {
+        return Stop::Failed(path.refused(session));
+    }
     let is_check = found.after == Some(0);
     if is_check && server.code().code() == "22012" {
         return Stop::Failed(lost_transaction(session, context, id, body, server));

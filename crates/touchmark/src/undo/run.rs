@@ -8,7 +8,7 @@ use touchmark_core::encoded::EncodedScript;
 
 use super::{Known, RollbackPlan, RollbackTarget, UndoStep, applied, plan, wanted};
 use crate::event::{Event, Events};
-use crate::history::{self, Found, Tables};
+use crate::history::{self, Found};
 use crate::lock::Scope;
 use crate::report::{RollbackReport, UndoneMigration};
 use crate::rows::{MigrationId, Rows};
@@ -38,8 +38,8 @@ pub(crate) fn rollback(
 ) -> Result<RollbackReport, Error> {
     let begun = Instant::now();
     let encoded = set.open()?;
-    let (directory, history) = encoded.names()?;
-    let tables = Tables::of(options.history.clone().unwrap_or(history));
+    let directory = encoded.names()?.0;
+    let tables = run::tables(options, &encoded)?;
     let migrations = encoded.migrations()?;
     let build = set.build();
     let mut session = run::connect(options, config, events)?;

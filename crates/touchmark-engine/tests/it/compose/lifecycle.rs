@@ -305,7 +305,7 @@ fn psql_runs_without_the_password_among_its_arguments() {
     let mut checkout = Checkout::new(own_file());
     let database = checkout.up();
     let password = checkout.env("POSTGRES_PASSWORD").unwrap();
-    let mut psql = touchmark_engine::psql(&checkout.settings, &database).unwrap();
+    let mut psql = touchmark_engine::psql(&checkout.settings, &database, None).unwrap();
     psql.args(["-XAtc", "SELECT 'it' || ' works'"]);
     assert!(
         !psql

@@ -1,6 +1,6 @@
 //! The files, their lock, and what the database records of them.
 
-use touchmark::{Migrator, Standing, Status};
+use touchmark::{Standing, Status};
 use touchmark_core::Problems;
 use touchmark_engine::Database;
 
@@ -69,7 +69,7 @@ fn locked(project: &Project) -> Check {
 
 /// History and ledger, what is pending, and what `db-verify` would say.
 fn records(project: &Project, files: &Files, database: &Database) -> Vec<Check> {
-    let status = match Migrator::new(&files.encoded()).status(database.url.as_str()) {
+    let status = match files.migrator().status(database.url.as_str()) {
         Ok(status) => status,
         Err(error) => return vec![failed("history", &Error::Runtime(error))],
     };
@@ -95,7 +95,7 @@ fn records(project: &Project, files: &Files, database: &Database) -> Vec<Check> 
 
 fn history(project: &Project, status: &Status) -> Check {
     const CHECK: &str = "history";
-    let history = &project.history;
+    let history = &project.home.history;
     let (ledger, refinery) = (status.rows.ledger.len(), status.rows.refinery.len());
     let rows = |count| counted(count, "row");
     match (ledger, refinery) {

@@ -1,12 +1,13 @@
 //! What the server is, and what the role may do there.
 
 use postgres::Transaction;
+use touchmark_core::encoded::Home;
 use touchmark_engine::Database;
 
 use super::{error, failed, ok, warning};
 use crate::database;
 use crate::error::Error;
-use crate::json::Check;
+use crate::json::{Check, Mark};
 use crate::project::Project;
 
 /// The oldest server that migrations run on.
@@ -59,23 +60,36 @@ fn server(client: &mut Transaction) -> Result<Check, Error> {
     })
 }
 
-/// What a run needs: to make tables in the schema of the history, and to write into those that are there.
+/// What a run needs: to make tables in the schema of the history and in that of the migrations, and
+/// to write into those that are there.
 fn privileges(client: &mut Transaction, project: &Project) -> Result<Check, Error> {
+    let Home { schema, history } = &project.home;
+    let other = schema.as_ref().filter(|schema| **schema != history.schema);
+    if let Some(schema) = other {
+        let found = in_schema(client, schema, &[])?;
+        if found.mark != Mark::Ok {
+            return Ok(found);
+        }
+    }
+    let tables = [history.table.clone(), history.ledger()];
+    in_schema(client, &history.schema, &tables)
+}
+
+fn in_schema(client: &mut Transaction, schema: &str, tables: &[String]) -> Result<Check, Error> {
     const CHECK: &str = "privileges";
-    let schema = &project.history.schema;
+    let tables = tables.to_vec();
     let sql = "SELECT quote_ident(session_user), quote_ident($1), quote_ident(current_database()), \
                (SELECT has_schema_privilege(session_user, oid, 'USAGE') AND has_schema_privilege(session_user, oid, 'CREATE') \
                 FROM pg_namespace WHERE nspname = $1), \
                has_database_privilege(session_user, current_database(), 'CREATE')";
     let ask = |e| database::server("ask for the privileges", &e);
-    let row = client.query_one(sql, &[schema]).map_err(ask)?;
+    let row = client.query_one(sql, &[&schema]).map_err(ask)?;
     let (role, quoted, database): (String, String, String) = (row.get(0), row.get(1), row.get(2));
     let may_create: Option<bool> = row.get(3);
-    let tables = "SELECT quote_ident(relname) FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace \
+    let writable = "SELECT quote_ident(relname) FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace \
                   WHERE nspname = $1 AND relname = ANY ($2) AND NOT (has_table_privilege(session_user, pg_class.oid, 'SELECT') \
                   AND has_table_privilege(session_user, pg_class.oid, 'INSERT') AND has_table_privilege(session_user, pg_class.oid, 'UPDATE'))";
-    let names = vec![project.history.table.clone(), project.history.ledger()];
-    let closed = client.query(tables, &[schema, &names]).map_err(ask)?;
+    let closed = client.query(writable, &[&schema, &tables]).map_err(ask)?;
     let closed: Vec<String> = closed
         .iter()
         .map(|row| format!("{quoted}.{}", row.get::<_, String>(0)))

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use touchmark::{Migrator, Set};
+use touchmark::Set;
 use touchmark_core::encoded;
 use touchmark_core::lock::{self, Entry, FILE, Lock};
 use touchmark_core::{Diagnostic, FileName, Kind, MigrationSet, file_names};
@@ -291,9 +291,9 @@ fn applied(project: &Project, renumbered: &[Renumbered]) -> Option<Vec<String>> 
     let State::Running(database) = state(&project.settings().ok()?).ok()? else {
         return None;
     };
-    let nothing = encoded::encode(&MigrationSet::default(), &project.history);
+    let nothing = encoded::encode(&MigrationSet::default(), &project.home);
     let set = Set::from_bytes(&nothing);
-    let status = Migrator::new(&set).status(database.url.as_str()).ok()?;
+    let status = project.migrator(&set).status(database.url.as_str()).ok()?;
     let rows = &status.rows;
     let is_applied = |name: &FileName| {
         let of_ledger = rows.ledger.iter().map(|row| (row.id.version, &row.id.name));

@@ -4,7 +4,7 @@ use std::env;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use touchmark::{Kind, MigrationId, Migrator};
+use touchmark::{Kind, MigrationId};
 use touchmark_core::Migration;
 
 use super::database::{Records, against_file, file_name, is_cosmetic, records};
@@ -21,8 +21,9 @@ pub(crate) fn run(which: &str, project: &Project, screen: &Screen) -> Result<u8,
     let files = project.read(screen)?;
     let database = database::running(project, screen)?;
     screen.done("Database", database::place(&database.url));
-    let set = files.encoded();
-    let migrator = Migrator::new(&set).on_event(|event| screen.odd("Waiting", event));
+    let migrator = files
+        .migrator()
+        .on_event(|event| screen.odd("Waiting", event));
     let (id, file) = meant(which, &files)?;
     let records = records(&files, &migrator, &database.url)?;
     let row = ledger_row(&id, &records.status.rows.ledger);

@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use touchmark::{Finding, Migrator, Set};
+use touchmark::{Finding, Set};
 use touchmark_core::FileName;
+use touchmark_core::encoded::Home;
 use touchmark_core::lock::{self, Change, Entry, Lock};
 use touchmark_engine::Database;
 
@@ -43,14 +44,8 @@ impl Binary {
         project: &Project,
     ) -> Result<Vec<Difference>, Error> {
         let mut out = Vec::new();
-        if self.carried.history != project.history {
-            out.push(self.stale(
-                "history",
-                format!(
-                    "{} keeps its history in {}, and the configuration says {}",
-                    self.name, self.carried.history, project.history
-                ),
-            ));
+        if let Some(message) = self.elsewhere(project) {
+            out.push(self.stale("history", message));
         }
         let found = lock::differences(&self.lock()?, files);
         out.extend(
@@ -61,10 +56,38 @@ impl Binary {
         Ok(out)
     }
 
+    /// What is said where it migrates or records elsewhere than the configuration says. One of many
+    /// schemas that was named for this call is no part of either.
+    fn elsewhere(&self, project: &Project) -> Option<String> {
+        let (name, carried, configured) = (&self.name, &self.carried.home, &project.home);
+        if project.given.names_schema() || carried == configured {
+            return None;
+        }
+        let schema = |home: &Home| match &home.schema {
+            Some(schema) => format!("the schema {schema}"),
+            None => "the schemas that the role sees".into(),
+        };
+        Some(match carried.history == configured.history {
+            true => format!(
+                "{name} migrates {}, and the configuration says {}",
+                schema(carried),
+                schema(configured)
+            ),
+            false => format!(
+                "{name} keeps its history in {}, and the configuration says {}",
+                carried.history, configured.history
+            ),
+        })
+    }
+
     /// Whether the database has what the program carries.
-    pub(crate) fn agrees_with(&self, database: &Database) -> Result<bool, Error> {
+    pub(crate) fn agrees_with(
+        &self,
+        project: &Project,
+        database: &Database,
+    ) -> Result<bool, Error> {
         let set = Set::from_bytes(&self.carried.bytes);
-        let status = Migrator::new(&set).status(database.url.as_str())?;
+        let status = project.migrator(&set).status(database.url.as_str())?;
         let mut findings = status.comparison.findings.iter();
         // What is newer than the program is no contradiction.
         Ok(findings.all(|finding| matches!(finding, Finding::Missing { .. })))

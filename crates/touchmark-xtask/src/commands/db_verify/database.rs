@@ -4,7 +4,7 @@ mod records;
 
 use std::collections::HashSet;
 
-use touchmark::{Finding, Kind, MigrationId, Migrator, Standing};
+use touchmark::{Finding, Kind, MigrationId, Standing};
 use touchmark_core::Migration;
 use touchmark_core::lock::Entry;
 use touchmark_engine::Database;
@@ -35,8 +35,7 @@ pub(crate) struct Held {
 }
 
 pub(crate) fn hold(files: &Files, database: &Database) -> Result<Held, Error> {
-    let set = files.encoded();
-    let migrator = Migrator::new(&set);
+    let migrator = files.migrator();
     let records = records(files, &migrator, database.url.as_str())?;
     let told: HashSet<_> = records.faults.iter().map(|f| place(&f.id)).collect();
     let comparison = &records.status.comparison;

@@ -4,7 +4,7 @@ use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use touchmark::{Kind, LedgerRow, Migrator, RowState, Set};
+use touchmark::{Kind, LedgerRow, RowState, Set};
 use touchmark_core::encoded;
 use touchmark_core::{Diagnostic, MigrationSet};
 use touchmark_engine::url;
@@ -30,13 +30,13 @@ pub(crate) fn ask(looked: &Looked, project: &Project) -> Asked {
         true => None,
         false => project.database_url().filter(|url| url::is_local(url)),
     };
-    let history = project.history.clone();
+    let (home, given) = (project.home.clone(), project.given.clone());
     let answer = url.and_then(|url| {
         let (sender, receiver) = mpsc::channel();
         let work = move || {
-            let bytes = encoded::encode(&MigrationSet::default(), &history);
+            let bytes = encoded::encode(&MigrationSet::default(), &home);
             let set = Set::from_bytes(&bytes);
-            if let Ok(status) = Migrator::new(&set).status(url.as_str()) {
+            if let Ok(status) = given.migrator(&set).status(url.as_str()) {
                 // Nobody waits any more after a while.
                 let _ = sender.send(status.rows.ledger);
             }
