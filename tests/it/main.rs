@@ -16,6 +16,7 @@ mod interrupts;
 mod no_transaction;
 mod round_trips;
 mod schema;
+mod script;
 mod session_state;
 mod splitting;
 mod stale;

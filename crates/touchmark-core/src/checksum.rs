@@ -66,10 +66,17 @@ pub fn leaf(kind: Kind, version: i64, name: &str, sql: &str) -> Checksum {
 
 /// Commits to a migration and to all before it.
 pub fn chain(previous: Checksum, leaf: Checksum) -> Checksum {
-    let mut hasher = blake3::Hasher::new_derive_key("touchmark v1 chain");
+    let mut hasher = blake3::Hasher::new_derive_key(CHAIN);
     hasher.update(&previous.0);
     hasher.update(&leaf.0);
     Checksum(*hasher.finalize().as_bytes())
+}
+
+const CHAIN: &str = "touchmark v1 chain";
+
+/// The key that BLAKE3 derives for [`chain`], for those who compute it elsewhere.
+pub fn chain_key() -> [u8; 32] {
+    blake3::hazmat::hash_derive_key_context(CHAIN)
 }
 
 /// Commits to the tokens of a statement or script; each is preceded by its length.

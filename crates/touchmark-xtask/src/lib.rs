@@ -47,6 +47,7 @@ mod git;
 mod inspect;
 mod interrupt;
 pub mod json;
+mod offline;
 mod project;
 mod schema;
 #[allow(dead_code)] // As `catalog`.

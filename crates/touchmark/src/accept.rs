@@ -8,7 +8,7 @@ use touchmark_core::{Checksum, Kind, checksum};
 
 use crate::chain::Chain;
 use crate::event::Events;
-use crate::history::{self, Entry, Tables};
+use crate::history::{self, Entry, Tables, Texts};
 use crate::lock::{self, Scope};
 use crate::rows::{LedgerRow, MigrationId, RowState, Rows};
 use crate::run::{self, Start};
@@ -92,6 +92,7 @@ fn record(
     let entry = Entry {
         migration,
         build: request.by,
+        texts: Texts::Literals,
     };
     // What only refinery applied is taken over, and added to the chain, by the next run.
     let chain = Chain::of(&rows).record(found.row.id.key(), migration.leaf);

@@ -7,14 +7,15 @@ mod ddl;
 mod read;
 mod record;
 
-pub(crate) use ddl::{Found, create, exist_sql};
+pub(crate) use ddl::{Found, all_sql, create, exist_sql};
 pub(crate) use read::{
     Probe, page_sql, probe_sql, read_page, read_refinery, read_rows, read_scripts, read_sql,
     refinery_rows_sql, script_sql, scripts_sql,
 };
 pub(crate) use record::{
-    Entry, abandon_sql, accept_sql, adopt_sql, finish_sql, insert_sql, intent_sql, next_sql,
-    progress_sql, refinery_sql, removed_sql, resume_sql, stamp_sql, undone_sql,
+    DOWN, Entry, Texts, UP, abandon_sql, accept_sql, adopt_sql, finish_sql, insert_sql, intent_sql,
+    marks_sql, next_sql, progress_sql, refinery_sql, removed_sql, resume_sql, stamp_sql,
+    undone_sql,
 };
 
 use tokio_postgres::error::DbError;

@@ -37,6 +37,7 @@ mod report;
 mod resolve;
 mod rows;
 mod run;
+mod script;
 mod search_path;
 mod session;
 mod set;
@@ -64,6 +65,7 @@ pub use rows::{
     AppliedScript, LedgerRow, MigrationId, NextStatement, Origin, Progress, RefineryRow, RowState,
     Rows,
 };
+pub use script::Script;
 pub use set::Set;
 pub use stamp::StampPlan;
 pub use touchmark_core::encoded;

@@ -72,7 +72,7 @@ const ACTIVITY: &str = "SELECT pid, application_name, coalesce(usename, ''), \
      FROM pg_catalog.pg_stat_activity WHERE pid";
 
 /// Who holds the lock of a run.
-fn holder_sql(keys: Keys) -> String {
+pub(crate) fn holder_sql(keys: Keys) -> String {
     format!(
         "{ACTIVITY} IN (SELECT pid FROM pg_catalog.pg_locks WHERE {} AND database = \
          (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()))",

@@ -2,6 +2,7 @@
 
 mod detached;
 mod records;
+mod scripts;
 
 use std::sync::Arc;
 use std::time::Duration;

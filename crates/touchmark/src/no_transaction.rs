@@ -10,22 +10,25 @@ mod evidence;
 use std::time::Duration;
 
 use tokio_postgres::SimpleQueryRow;
-use touchmark_core::StatementKind;
 use touchmark_core::encoded::EncodedMigration;
+use touchmark_core::{Directives, StatementKind};
 
 use crate::cancel::CancelAt;
 use crate::event::Event;
 use crate::failure::{Failure, Left, Place, ServerError};
-use crate::history::{self, Entry};
+use crate::history::{self, Entry, Texts};
 use crate::plan::Step;
 use crate::rows::{LedgerRow, NextStatement, Progress, RowState};
 use crate::run::Context;
 use crate::session::{Session, Watch};
+use crate::sql::bytea;
 use crate::transaction::{
     Body, Part, Stop, bookkeeping, message, send, still_there, stopped, with_retries,
 };
 use crate::{Error, failed_to};
 use evidence::{Evidence, evidence};
+
+pub(crate) use evidence::in_the_way_sql;
 
 /// Applies the migration, or takes it up again where `row` says that it stopped.
 pub(crate) fn apply(
@@ -38,6 +41,7 @@ pub(crate) fn apply(
     let entry = Entry {
         migration,
         build: context.build,
+        texts: Texts::Literals,
     };
     let progress = match row.map(|row| &row.state) {
         Some(RowState::Running(progress)) => Some(progress.clone()),
@@ -231,16 +235,7 @@ impl Run<'_, '_> {
         sql: &str,
         marked: Option<&StatementKind>,
     ) -> Result<(), Stop> {
-        let directives = &self.migration.up.directives;
-        // Such a statement waits for others without holding them up, so it waits without end
-        // where the file does not say otherwise.
-        let lock_timeout = directives.lock_timeout.unwrap_or(Duration::ZERO);
-        let statement_timeout = directives.statement_timeout.unwrap_or(Duration::ZERO);
-        let settings = format!(
-            "SET lock_timeout = {}; SET statement_timeout = {}",
-            lock_timeout.as_millis(),
-            statement_timeout.as_millis()
-        );
+        let settings = settings(&self.migration.up.directives);
         record(session, self.context, self.step, &settings)?;
         self.enter_schema(session)?;
         let id = &self.step.id;
@@ -318,7 +313,7 @@ impl Run<'_, '_> {
     /// Records the whole migration as applied, in the ledger and in refinery's history.
     fn finish(&self, session: &mut Session) -> Result<(), Stop> {
         let tables = self.context.tables;
-        let finish = history::finish_sql(tables, self.row, self.step.chain);
+        let finish = history::finish_sql(tables, self.row, &bytea(self.step.chain));
         let refinery = history::refinery_sql(tables, self.migration);
         let sql = format!("BEGIN; {refinery}{finish}; COMMIT");
         let outcome = record(session, self.context, self.step, &sql);
@@ -332,7 +327,21 @@ impl Run<'_, '_> {
 
 const RECORD: &str = "record a migration";
 
-const RESET: &str = "RESET ALL; SET standard_conforming_strings = on";
+/// What a statement outside of any transaction runs with.
+pub(crate) fn settings(directives: &Directives) -> String {
+    // Such a statement waits for others without holding them up, so it waits without end where the
+    // file does not say otherwise.
+    let lock_timeout = directives.lock_timeout.unwrap_or(Duration::ZERO);
+    let statement_timeout = directives.statement_timeout.unwrap_or(Duration::ZERO);
+    format!(
+        "SET lock_timeout = {}; SET statement_timeout = {}",
+        lock_timeout.as_millis(),
+        statement_timeout.as_millis()
+    )
+}
+
+/// What takes the settings away.
+pub(crate) const RESET: &str = "RESET ALL; SET standard_conforming_strings = on";
 
 /// The statements before a failed or cancelled one stay.
 fn with_statements(stop: Stop, done: usize) -> Stop {

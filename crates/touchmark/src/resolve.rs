@@ -9,6 +9,7 @@ use crate::lock::{self, Scope};
 use crate::rows::{LedgerRow, MigrationId, NextStatement, Progress, RowState, Rows};
 use crate::run;
 use crate::session::Session;
+use crate::sql::bytea;
 use crate::{Error, Set};
 
 /// What somebody found out about the statement at which a migration was interrupted.
@@ -91,7 +92,7 @@ pub(crate) fn resolve(
                     // What only refinery applied is added by the run that takes it over.
                     let chain = Chain::of(&rows).record(row.id.key(), row.leaf);
                     let refinery = history::refinery_sql(tables, migration);
-                    let finish = history::finish_sql(tables, row.row, chain);
+                    let finish = history::finish_sql(tables, row.row, &bytea(chain));
                     format!("{progress}; {refinery}{finish}")
                 }
                 None => progress,

@@ -43,10 +43,13 @@ impl SearchPath {
     /// Fails with a division by zero where unqualified names would be created elsewhere: what is
     /// not there, or may not be used, the server passes over without a word.
     pub(crate) fn guard(&self) -> String {
-        format!(
-            "SELECT 1 / (pg_catalog.current_schema() IS NOT DISTINCT FROM {})::int",
-            literal(&self.schema)
-        )
+        format!("SELECT 1 / ({})::int", self.is_found())
+    }
+
+    /// Whether unqualified names are created in the schema.
+    pub(crate) fn is_found(&self) -> String {
+        let schema = literal(&self.schema);
+        format!("pg_catalog.current_schema() IS NOT DISTINCT FROM {schema}")
     }
 
     /// Why the guard failed.

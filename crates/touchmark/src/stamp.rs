@@ -8,7 +8,7 @@ use touchmark_core::encoded::EncodedMigration;
 
 use crate::ahead::Ahead;
 use crate::event::{Event, Events};
-use crate::history::{self, Entry, Tables};
+use crate::history::{self, Entry, Tables, Texts};
 use crate::plan::{Action, Step, Target, plan};
 use crate::report::StampReport;
 use crate::rows::{MigrationId, RowState, Rows};
@@ -120,6 +120,7 @@ fn stamp_sql(context: &Context, step: &Step) -> String {
     let entry = Entry {
         migration,
         build: context.build,
+        texts: Texts::Literals,
     };
     let refinery = history::refinery_sql(context.tables, migration);
     refinery + &history::stamp_sql(context.tables, &entry, step.chain)

@@ -14,14 +14,15 @@ use touchmark_core::encoded::EncodedMigration;
 use crate::Error;
 use crate::cancel::CancelAt;
 use crate::event::{Activity, Event};
-use crate::history::{self, Entry};
+use crate::history::{self, Entry, Texts};
 use crate::lock::Scope;
 use crate::plan::Step;
 use crate::rows::MigrationId;
 use crate::run::Context;
 use crate::session::{BatchError, Results, Session, Watch};
+use crate::sql::bytea;
 
-pub(crate) use message::{Body, Part, message};
+pub(crate) use message::{Body, CLEAN, Part, holds_both, message, settings};
 pub(crate) use retries::{Retries, with_retries};
 pub(crate) use stop::{Stop, bookkeeping, still_there, stopped};
 
@@ -53,8 +54,9 @@ fn apply_once(
     let entry = Entry {
         migration,
         build: context.build,
+        texts: Texts::Literals,
     };
-    let ledger = history::insert_sql(context.tables, &entry, step.chain);
+    let ledger = history::insert_sql(context.tables, &entry, &bytea(step.chain));
     let body = Body::of_script(&migration.up);
     let mut envelope = Envelope {
         session,

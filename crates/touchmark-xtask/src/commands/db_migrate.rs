@@ -10,7 +10,7 @@ use crate::interrupt::Interrupts;
 use crate::project::{Files, Project};
 use crate::screen::Screen;
 use crate::watcher::Watcher;
-use crate::{database, exit_code, json, target};
+use crate::{database, exit_code, json, offline, target};
 
 /// Find or start the database, and apply what is pending
 ///
@@ -22,7 +22,9 @@ use crate::{database, exit_code, json, target};
   cargo xtask db-migrate +1             the next one only
   cargo xtask db-migrate V3             up to version 3
   cargo xtask db-migrate add_user_email up to the migration of that name
-  cargo xtask db-migrate --dry-run      what would be applied; starts and creates nothing")]
+  cargo xtask db-migrate --dry-run      what would be applied; starts and creates nothing
+  cargo xtask db-migrate --sql          everything as a script for psql, for an empty database
+  cargo xtask db-migrate --sql 3:       the same for a database that is at version 3")]
 pub(crate) struct Args {
     /// How far: latest, a version such as 3 or V3 or the beginning of one, a name such as
     /// add_user_email, or +1 for the next one
@@ -31,6 +33,10 @@ pub(crate) struct Args {
     /// Only show what would be applied
     #[arg(long)]
     dry_run: bool,
+    /// Write a script for psql to standard output, and connect to nothing. TARGET is then FROM:TO,
+    /// where FROM is the version that the database is at, or base
+    #[arg(long, conflicts_with_all = ["dry_run", "wait", "json"])]
+    sql: bool,
     /// How long to wait for another run that holds the lock, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 600)]
     wait: u64,
@@ -40,6 +46,10 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args, project: &Project, screen: &Screen) -> Result<u8, Error> {
+    if args.sql {
+        return offline::migrate(&args.target, project, screen);
+    }
+    offline::refuse_range(&args.target)?;
     // Before anything is started: a broken file stops the command either way.
     let files = project.read(screen)?;
     let target = target::up(&args.target, &files)?;

@@ -12,7 +12,7 @@ use crate::interrupt::Interrupts;
 use crate::project::{Files, Project};
 use crate::screen::Screen;
 use crate::watcher::Watcher;
-use crate::{database, exit_code, json, target};
+use crate::{database, exit_code, json, offline, target};
 
 /// Undo migrations, the newest first
 ///
@@ -27,7 +27,8 @@ use crate::{database, exit_code, json, target};
   cargo xtask db-rollback -3            the last three
   cargo xtask db-rollback V3            everything above version 3
   cargo xtask db-rollback --all         everything, as `base` does
-  cargo xtask db-rollback -1 --dry-run  what would be undone, and with which SQL; changes nothing")]
+  cargo xtask db-rollback -1 --dry-run  what would be undone, and with which SQL; changes nothing
+  cargo xtask db-rollback --sql 5:3     a script for psql, for a database that is at version 5")]
 pub(crate) struct Args {
     /// How far: -1 for the last one, a version or a name to go back to, or base
     #[arg(default_value = "-1", allow_negative_numbers = true)]
@@ -47,6 +48,11 @@ pub(crate) struct Args {
     /// Only show what would be undone
     #[arg(long)]
     dry_run: bool,
+    /// Write a script for psql to standard output, and connect to nothing. TARGET is then FROM:TO,
+    /// where FROM is the version that the database is at, by default the newest of the files. Only
+    /// down files count, because the ledger can't be asked
+    #[arg(long, conflicts_with_all = ["dry_run", "yes", "confirm", "wait", "json"])]
+    sql: bool,
     /// How long to wait for another run that holds the lock, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 600)]
     wait: u64,
@@ -63,6 +69,10 @@ const BUILD: &str = concat!(
 );
 
 pub(crate) fn run(args: &Args, project: &Project, screen: &Screen) -> Result<u8, Error> {
+    if args.sql {
+        return offline::rollback(&args.target, counted(args), project, screen);
+    }
+    offline::refuse_range(&args.target)?;
     let begun = Instant::now();
     let files = project.read(screen)?;
     let interrupts = Interrupts::listen()?;
@@ -112,14 +122,21 @@ fn wanted(
     migrator: &Migrator,
     database: &Database,
 ) -> Result<RollbackTarget, Error> {
-    match (args.all, args.steps) {
-        (true, _) => Ok(RollbackTarget::Base),
-        (_, Some(steps)) => Ok(RollbackTarget::Steps(steps.get())),
-        _ => target::down(&args.target, files, || {
+    match counted(args) {
+        Some(target) => Ok(target),
+        None => target::down(&args.target, files, || {
             let status = migrator.status(database.url.as_str())?;
             let unknown = status.comparison.unknown;
             Ok(unknown.into_iter().map(|unknown| unknown.id).collect())
         }),
+    }
+}
+
+/// What `--all` and `--steps` say.
+fn counted(args: &Args) -> Option<RollbackTarget> {
+    match args.all {
+        true => Some(RollbackTarget::Base),
+        false => args.steps.map(|steps| RollbackTarget::Steps(steps.get())),
     }
 }
 

@@ -17,6 +17,7 @@ mod interrupt;
 mod lock;
 mod migrate;
 mod new;
+mod offline;
 mod rebase;
 mod repository;
 mod reset;

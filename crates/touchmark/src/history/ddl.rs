@@ -33,9 +33,9 @@ pub(crate) fn exist_sql(tables: &Tables) -> String {
     };
     let home = home_sql(tables).map_or_else(|| "true".into(), |sql| format!("({sql})"));
     format!(
-        "SELECT {}, {}, EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = {schema}), \
+        "SELECT {} AS refinery, {} AS ledger, EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = {schema}) AS schema, \
          (SELECT n.nspname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-         WHERE c.relname = {} AND pg_catalog.pg_table_is_visible(c.oid)), {home}",
+         WHERE c.relname = {} AND pg_catalog.pg_table_is_visible(c.oid)) AS by_path, {home} AS home",
         exists(&tables.history.table),
         exists(&tables.history.ledger()),
         literal(&tables.history.table),
@@ -125,20 +125,16 @@ fn create_once(
     scope: Scope,
     found: &Found,
 ) -> Result<(), BatchError> {
-    let mut sql = String::new();
-    for schema in missing_schemas(tables, found) {
-        sql += &format!("CREATE SCHEMA {schema};");
-    }
-    if !found.refinery {
-        // refinery's own definition.
-        sql += &format!(
-            "CREATE TABLE {} (version int8 PRIMARY KEY, name VARCHAR(255), applied_on VARCHAR(255), checksum VARCHAR(255));",
-            tables.refinery
-        );
-    }
-    if !found.ledger {
-        sql += &ledger_sql(tables);
-    }
+    let is_there = |what| match what {
+        "schema" => found.schema,
+        "home" => found.home,
+        "refinery" => found.refinery,
+        _ => found.ledger,
+    };
+    let missing = all_sql(tables)
+        .into_iter()
+        .filter(|(what, _)| !is_there(*what));
+    let mut sql: String = missing.map(|(_, sql)| sql).collect();
     if scope == Scope::Session {
         sql = format!("BEGIN; {sql} COMMIT");
     }
@@ -154,11 +150,7 @@ fn missing_schemas(tables: &Tables, found: &Found) -> Vec<String> {
     if !found.schema {
         missing.push(tables.schema.clone());
     }
-    if let (Some(path), false) = (&tables.search_path, found.home)
-        && path.schema != tables.history.schema
-    {
-        missing.push(ident(&path.schema));
-    }
+    missing.extend(home(tables).filter(|_| !found.home));
     missing
 }
 
@@ -177,6 +169,28 @@ fn uncreated(error: BatchError, session: &Session, tables: &Tables, found: &Foun
         };
     }
     explain(error, session, tables, "create the history tables")
+}
+
+/// What makes everything, each with the name of its column in [`exist_sql`].
+pub(crate) fn all_sql(tables: &Tables) -> Vec<(&'static str, String)> {
+    let mut all = vec![("schema", format!("CREATE SCHEMA {};", tables.schema))];
+    if let Some(home) = home(tables) {
+        all.push(("home", format!("CREATE SCHEMA {home};")));
+    }
+    // refinery's own definition.
+    let refinery = format!(
+        "CREATE TABLE {} (version int8 PRIMARY KEY, name VARCHAR(255), applied_on VARCHAR(255), checksum VARCHAR(255));",
+        tables.refinery
+    );
+    all.push(("refinery", refinery));
+    all.push(("ledger", ledger_sql(tables)));
+    all
+}
+
+/// The schema of the migrations, quoted, where it is not that of the history.
+fn home(tables: &Tables) -> Option<String> {
+    let path = tables.search_path.as_ref()?;
+    (path.schema != tables.history.schema).then(|| ident(&path.schema))
 }
 
 fn ledger_sql(tables: &Tables) -> String {

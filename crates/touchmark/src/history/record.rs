@@ -1,5 +1,7 @@
 //! Writing what was applied.
 
+use std::fmt::Display;
+
 use touchmark_core::encoded::EncodedMigration;
 use touchmark_core::{Checksum, Kind};
 
@@ -11,35 +13,52 @@ use crate::sql::{bytea, literal, literal_or_null};
 pub(crate) struct Entry<'e> {
     pub migration: &'e EncodedMigration<'e>,
     pub build: &'e str,
+    pub texts: Texts,
+}
+
+/// How the two texts of a migration stand in a statement.
+#[derive(Clone, Copy)]
+pub(crate) enum Texts {
+    Literals,
+    /// A script has them in psql's variables already, because it executes them too.
+    Variables,
 }
 
 impl Entry<'_> {
     /// The columns that do not depend on how it was applied.
     fn values(&self) -> String {
         let m = self.migration;
+        let down = m.down.as_ref().map(|down| down.sql);
+        let (up, down) = match self.texts {
+            Texts::Literals => (literal(m.up.sql), literal_or_null(down)),
+            Texts::Variables => (UP.into(), down.map_or("NULL", |_| DOWN).into()),
+        };
         format!(
             "'{}', {}, {}, {}, {}, {}, {}, {}",
             m.kind.letter(),
             m.version,
             literal(m.name),
             bytea(m.leaf),
-            literal(m.up.sql),
-            literal_or_null(m.down.as_ref().map(|down| down.sql)),
+            up,
+            down,
             m.up.directives.compatible_with_previous,
             literal(self.build),
         )
     }
 }
 
+/// psql's variables of the two texts, as literals.
+pub(crate) const UP: &str = ":'touchmark_up'";
+pub(crate) const DOWN: &str = ":'touchmark_down'";
+
 const COLUMNS: &str = "kind, version, name, leaf, up_sql, down_sql, compatible, build";
 
-/// The row of a migration that was applied in this transaction.
-pub(crate) fn insert_sql(tables: &Tables, entry: &Entry, chain: Checksum) -> String {
+/// The row of a migration that was applied in this transaction. `chain` is an expression.
+pub(crate) fn insert_sql(tables: &Tables, entry: &Entry, chain: &str) -> String {
     format!(
-        "INSERT INTO {} ({COLUMNS}, chain, state, finished_at) VALUES ({}, {}, 'applied', pg_catalog.clock_timestamp())",
+        "INSERT INTO {} ({COLUMNS}, chain, state, finished_at) VALUES ({}, {chain}, 'applied', pg_catalog.clock_timestamp())",
         tables.ledger,
         entry.values(),
-        bytea(chain)
     )
 }
 
@@ -111,7 +130,7 @@ pub(crate) fn resume_sql(tables: &Tables, entry: &Entry, row: i64) -> String {
 }
 
 /// Records that one more statement is done.
-pub(crate) fn progress_sql(tables: &Tables, row: i64, done: usize) -> String {
+pub(crate) fn progress_sql(tables: &Tables, row: impl Display, done: usize) -> String {
     format!(
         "UPDATE {} SET statements_done = {done}, next_statement = NULL WHERE id = {row}",
         tables.ledger
@@ -119,7 +138,7 @@ pub(crate) fn progress_sql(tables: &Tables, row: i64, done: usize) -> String {
 }
 
 /// Records what is known of the next statement.
-pub(crate) fn next_sql(tables: &Tables, row: i64, next: &str) -> String {
+pub(crate) fn next_sql(tables: &Tables, row: impl Display, next: &str) -> String {
     format!(
         "UPDATE {} SET next_statement = {} WHERE id = {row}",
         tables.ledger,
@@ -127,12 +146,11 @@ pub(crate) fn next_sql(tables: &Tables, row: i64, next: &str) -> String {
     )
 }
 
-/// Records that a migration without a transaction is finished.
-pub(crate) fn finish_sql(tables: &Tables, row: i64, chain: Checksum) -> String {
+/// Records that a migration without a transaction is finished. `chain` is an expression.
+pub(crate) fn finish_sql(tables: &Tables, row: impl Display, chain: &str) -> String {
     format!(
-        "UPDATE {} SET state = 'applied', chain = {}, finished_at = pg_catalog.clock_timestamp() WHERE id = {row}",
+        "UPDATE {} SET state = 'applied', chain = {chain}, finished_at = pg_catalog.clock_timestamp() WHERE id = {row}",
         tables.ledger,
-        bytea(chain)
     )
 }
 
@@ -171,11 +189,11 @@ pub(crate) fn refinery_sql(tables: &Tables, migration: &EncodedMigration) -> Str
 }
 
 /// The row of a migration that is undone in this transaction, and the end of refinery's row. A
-/// repeatable one has no `down`: it is to be applied again.
+/// repeatable one has no down SQL: it is to be applied again. `row` and `down` are expressions.
 pub(crate) fn undone_sql(
     tables: &Tables,
-    (id, row): (&MigrationId, i64),
-    down: Option<&str>,
+    (id, row): (&MigrationId, impl Display),
+    down: &str,
     build: &str,
     chain: Checksum,
 ) -> String {
@@ -184,29 +202,41 @@ pub(crate) fn undone_sql(
     } = tables;
     let row = format!(
         "INSERT INTO {ledger} ({COLUMNS}, chain, state, finished_at) \
-         SELECT kind, version, name, leaf, up_sql, {}, compatible, {}, {}, 'undone', \
+         SELECT kind, version, name, leaf, up_sql, {down}, compatible, {}, {}, 'undone', \
          pg_catalog.clock_timestamp() FROM {ledger} WHERE id = {row}",
-        literal_or_null(down),
         literal(build),
         bytea(chain),
     );
     match id.kind {
         Kind::Repeatable => row,
         _ => format!(
-            "DELETE FROM {refinery} WHERE version = {}; {row}",
+            "DELETE FROM {refinery} WHERE version = {};\n{row}",
             id.version
         ),
     }
 }
 
-/// The row that a repeatable migration's file is gone, with the SQL that made what may be left.
-pub(crate) fn removed_sql(tables: &Tables, id: &MigrationId, chain: Checksum) -> String {
+/// The rows of repeatable migrations that are to be applied again, of which psql's variable has the
+/// numbers, each with the chain value after it.
+pub(crate) fn marks_sql(tables: &Tables, build: &str) -> String {
     let Tables { ledger, .. } = tables;
     format!(
         "INSERT INTO {ledger} ({COLUMNS}, chain, state, finished_at) \
-         SELECT {COLUMNS}, {}, 'removed', pg_catalog.now() FROM {ledger} WHERE id = \
-         (SELECT pg_catalog.max(id) FROM {ledger} WHERE kind = 'R' AND name = {} AND state = 'applied')",
-        bytea(chain),
-        literal(&id.name),
+         SELECT l.kind, l.version, l.name, l.leaf, l.up_sql, NULL, l.compatible, {}, \
+         pg_catalog.decode(pg_catalog.split_part(m.mark, '=', 2), 'hex'), 'undone', pg_catalog.clock_timestamp() \
+         FROM pg_catalog.unnest(pg_catalog.string_to_array(:'touchmark_marks', ',')) WITH ORDINALITY AS m (mark, number) \
+         JOIN {ledger} AS l ON l.id = pg_catalog.split_part(m.mark, '=', 1)::pg_catalog.int8 ORDER BY m.number",
+        literal(build),
+    )
+}
+
+/// The row that a repeatable migration's file is gone, with the SQL that made what may be left.
+/// `name` and `chain` are expressions.
+pub(crate) fn removed_sql(tables: &Tables, name: &str, chain: &str) -> String {
+    let Tables { ledger, .. } = tables;
+    format!(
+        "INSERT INTO {ledger} ({COLUMNS}, chain, state, finished_at) \
+         SELECT {COLUMNS}, {chain}, 'removed', pg_catalog.now() FROM {ledger} WHERE id = \
+         (SELECT pg_catalog.max(id) FROM {ledger} WHERE kind = 'R' AND name = {name} AND state = 'applied')"
     )
 }

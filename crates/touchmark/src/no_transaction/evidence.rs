@@ -68,6 +68,18 @@ pub(super) fn evidence(
     })
 }
 
+/// What gives a row where something of that name is there already.
+pub(crate) fn in_the_way_sql(kind: &StatementKind) -> Option<String> {
+    match kind {
+        StatementKind::CreateIndexConcurrently {
+            schema,
+            table,
+            index,
+        } => Some(index_sql(&qualified(schema.as_deref(), table), index)),
+        _ => None,
+    }
+}
+
 enum Index {
     Absent,
     Valid,

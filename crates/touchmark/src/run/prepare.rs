@@ -3,12 +3,13 @@
 use super::Context;
 use super::start::{read_results, read_tables};
 use crate::event::Event;
-use crate::history::{self, Entry, Found};
+use crate::history::{self, Entry, Found, Texts};
 use crate::lock::{self, Scope};
 use crate::plan::{Plan, Removal, Step};
 use crate::rows::Rows;
 use crate::search_path::home_sql;
 use crate::session::Session;
+use crate::sql::{bytea, literal};
 use crate::{Error, failed_to};
 
 /// Takes the lock and reads the history under it.
@@ -75,9 +76,10 @@ pub(crate) fn take_over(
     if adopt.is_empty() && remove.is_empty() {
         return Ok(());
     }
-    let removed = remove
-        .iter()
-        .map(|removal| history::removed_sql(context.tables, &removal.id, removal.chain));
+    let removed = remove.iter().map(|removal| {
+        let name = literal(&removal.id.name);
+        history::removed_sql(context.tables, &name, &bytea(removal.chain))
+    });
     let rows: Vec<_> = adopt_sql(context, adopt).chain(removed).collect();
     record(session, context, &rows)?;
     if !adopt.is_empty() {
@@ -95,6 +97,7 @@ pub(crate) fn adopt_sql<'a>(
         let entry = Entry {
             migration: &context.set[step.position],
             build: context.build,
+            texts: Texts::Literals,
         };
         history::adopt_sql(context.tables, &entry, step.chain)
     })

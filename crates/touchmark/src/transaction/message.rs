@@ -7,14 +7,14 @@ use touchmark_core::encoded::EncodedScript;
 use crate::lock::{Scope, holds};
 use crate::rows::MigrationId;
 use crate::run::Context;
+use crate::search_path::SearchPath;
 
 /// The whole message: one round trip.
 pub(crate) fn message(context: &Context, id: &MigrationId, body: Body, rows: &str) -> String {
     let (prefix, _) = prefix(context, id, &body);
-    let keys = context.tables.keys;
     // A division by zero stops the message where the transaction or the lock is not the one that
     // the message began with.
-    let check = format!("SELECT 1 / {}::int", holds(&[keys.transaction, keys.run]));
+    let check = format!("SELECT 1 / {}::int", holds_both(context));
     // The text may end in a comment, and needs no semicolon at its end.
     let end = match body.part {
         Part::Up => String::new(),
@@ -34,17 +34,32 @@ pub(crate) fn message(context: &Context, id: &MigrationId, body: Body, rows: &st
 /// Everything before the file's text. It begins with the migration's name, which is what others
 /// see of it in `pg_stat_activity`.
 pub(crate) fn prefix(context: &Context, id: &MigrationId, body: &Body) -> (String, usize) {
-    let directives = &body.script.directives;
-    let lock_timeout = directives
-        .lock_timeout
-        .unwrap_or(context.options.lock_timeout);
-    let statement_timeout = directives.statement_timeout.unwrap_or(Duration::ZERO);
     let mut statements = match context.scope {
         Scope::Session => vec!["BEGIN".to_owned()],
         // The statement that took the lock has begun the transaction.
         Scope::Transaction => Vec::new(),
     };
-    statements.extend([
+    statements.extend(settings(context, body));
+    statements.extend(context.tables.search_path.as_ref().map(SearchPath::guard));
+    let count = statements.len();
+    let undo = match body.part {
+        Part::Up => "",
+        Part::Down(_) => "undo ",
+    };
+    (
+        format!("/* {undo}{id} */ {};\n", statements.join("; ")),
+        count,
+    )
+}
+
+/// What a transaction begins with.
+pub(crate) fn settings(context: &Context, body: &Body) -> Vec<String> {
+    let directives = &body.script.directives;
+    let lock_timeout = directives
+        .lock_timeout
+        .unwrap_or(context.options.lock_timeout);
+    let statement_timeout = directives.statement_timeout.unwrap_or(Duration::ZERO);
+    let mut statements = vec![
         format!("SET LOCAL lock_timeout = {}", lock_timeout.as_millis()),
         format!(
             "SET LOCAL statement_timeout = {}",
@@ -59,20 +74,17 @@ pub(crate) fn prefix(context: &Context, id: &MigrationId, body: &Body) -> (Strin
             "SELECT pg_catalog.pg_advisory_xact_lock({})",
             context.tables.keys.transaction
         ),
-    ]);
+    ];
     if let Some(path) = &context.tables.search_path {
         statements.push(format!("SET LOCAL search_path = {}", path.value()));
-        statements.push(path.guard());
     }
-    let count = statements.len();
-    let undo = match body.part {
-        Part::Up => "",
-        Part::Down(_) => "undo ",
-    };
-    (
-        format!("/* {undo}{id} */ {};\n", statements.join("; ")),
-        count,
-    )
+    statements
+}
+
+/// Whether the transaction and the lock are still those that it began with.
+pub(crate) fn holds_both(context: &Context) -> String {
+    let keys = context.tables.keys;
+    holds(&[keys.transaction, keys.run])
 }
 
 /// Says that a text which undoes is at its end: of one from the ledger, it is not known how many

@@ -35,6 +35,13 @@ pub enum Block {
         /// The file that would, where the set has the migration.
         file: Option<String>,
     },
+    /// The set does not say what undoes it, and a script is made without asking the ledger.
+    NoDownFile {
+        /// Which.
+        id: MigrationId,
+        /// The file that would.
+        file: String,
+    },
     /// What undoes it asks to run without a transaction.
     WithoutTransaction {
         /// Which.
@@ -64,6 +71,9 @@ impl fmt::Display for Block {
                 f,
                 "nothing undoes {id}: this set does not have it, and the ledger kept nothing"
             ),
+            Block::NoDownFile { id, file } => {
+                write!(f, "nothing undoes {id} in a script: there is no {file}")
+            }
             Block::WithoutTransaction { id, source } => write!(
                 f,
                 "{id} can't be undone in one transaction: {source} has `no-transaction`"
@@ -86,6 +96,9 @@ impl Block {
             }
             Block::Irreversible { .. } => {
                 "go forward: write a new migration, or restore a backup".into()
+            }
+            Block::NoDownFile { .. } => {
+                "write it; or undo with `cargo xtask db-rollback`, which takes what the ledger kept".into()
             }
             Block::NoDown { file: Some(file), .. } => {
                 format!("write {file}, or go forward with a new migration")

@@ -14,6 +14,7 @@ use crate::report::{RollbackReport, UndoneMigration};
 use crate::rows::{MigrationId, Rows};
 use crate::run::{Context, Options};
 use crate::session::Session;
+use crate::sql::literal_or_null;
 use crate::transaction::{Body, Retries, Stop, message, send, stopped, with_retries};
 use crate::{Error, Set, run};
 
@@ -265,8 +266,9 @@ fn undo(
     let Some(row) = step.row else {
         return Err(Stop::Failed(Error::PlanChanged));
     };
-    let record = |id: &MigrationId, row, down, chain| {
-        history::undone_sql(context.tables, (id, row), down, context.build, chain)
+    let record = |id: &MigrationId, row: i64, down, chain| {
+        let down = literal_or_null(down);
+        history::undone_sql(context.tables, (id, row), &down, context.build, chain)
     };
     // With the first version that goes, because what they made may go with it.
     let marks = plan.marks.iter().filter(|_| is_first);
