@@ -7,8 +7,8 @@ use touchmark_engine::Kind;
 
 use crate::commands::{
     completions, db_current, db_docs, db_doctor, db_down, db_history, db_hook, db_inspect, db_lock,
-    db_logs, db_migrate, db_new, db_psql, db_reset, db_resolve, db_rollback, db_status, db_up,
-    db_verify,
+    db_logs, db_migrate, db_new, db_psql, db_reset, db_resolve, db_rollback, db_stamp, db_status,
+    db_up, db_verify,
 };
 use crate::{exit_code, json};
 
@@ -118,6 +118,7 @@ pub(crate) enum Command {
     DbDown(db_down::Args),
     DbMigrate(db_migrate::Args),
     DbRollback(db_rollback::Args),
+    DbStamp(db_stamp::Args),
     DbNew(db_new::Args),
     DbLock(db_lock::Args),
     DbStatus(db_status::Args),
@@ -143,6 +144,7 @@ impl Command {
             Command::DbDown(args) => args.json,
             Command::DbMigrate(args) => args.json,
             Command::DbRollback(args) => args.json,
+            Command::DbStamp(args) => args.json,
             Command::DbNew(args) => args.json,
             Command::DbLock(args) => args.json,
             Command::DbStatus(args) => args.json,

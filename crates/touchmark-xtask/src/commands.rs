@@ -16,6 +16,7 @@ pub(crate) mod db_psql;
 pub(crate) mod db_reset;
 pub(crate) mod db_resolve;
 pub(crate) mod db_rollback;
+pub(crate) mod db_stamp;
 pub(crate) mod db_status;
 pub(crate) mod db_up;
 pub(crate) mod db_verify;

@@ -14,7 +14,10 @@ use std::io::Write;
 use serde::Serialize;
 
 pub use inspect::{AddedMigration, CarriedMigration, Compared, Docs, DocsFile, Inspected};
-pub use run::{Down, Migrated, New, Resolved, RolledBack, Step, Undo, Up};
+pub use run::{
+    DifferentObject, Down, Migrated, MissingObject, New, Resolved, RolledBack, Stamped, Step, Undo,
+    Up,
+};
 pub use status::{Check, Current, Examined, History, HistoryRow, Mark, Migration, Status};
 pub use verify::{
     Accepted, Finding, Link, LockChange, Locked, Rebased, Recorded, Renamed, Staged, StagedFinding,

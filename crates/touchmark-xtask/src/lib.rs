@@ -34,7 +34,8 @@
 // The doc example is a whole program, because that is how little it is.
 #![allow(clippy::needless_doctest_main)]
 
-#[allow(dead_code, unused_imports)] // Until `db-verify --down` and `db-stamp` use it.
+mod adopt;
+#[allow(dead_code, unused_imports)] // Until `db-verify --down` uses it.
 mod catalog;
 mod cli;
 mod commands;
@@ -50,7 +51,6 @@ pub mod json;
 mod offline;
 mod project;
 mod schema;
-#[allow(dead_code)] // As `catalog`.
 mod scratch;
 mod screen;
 mod target;
@@ -93,6 +93,7 @@ fn run(cli: &Cli, screen: &Screen) -> Result<u8, Error> {
         Command::DbDown(args) => commands::db_down::run(args, &project, screen),
         Command::DbMigrate(args) => commands::db_migrate::run(args, &project, screen),
         Command::DbRollback(args) => commands::db_rollback::run(args, &project, screen),
+        Command::DbStamp(args) => commands::db_stamp::run(args, &project, screen),
         Command::DbNew(args) => commands::db_new::run(args, &project, screen),
         Command::DbLock(args) => commands::db_lock::run(args, &project, screen),
         Command::DbStatus(args) => commands::db_status::run(args, &project, screen),

@@ -100,6 +100,7 @@ impl<'a> Watcher<'a> {
             Event::Adopted { count } => {
                 screen.done("Adopted", format_args!("{count} that refinery had applied"));
             }
+            Event::Stamped { migration } => screen.done("Stamped", migration),
             Event::WaitingForLock { .. } | Event::WaitingForServer { .. } => self.wait(event),
             Event::Retrying { .. } => screen.odd("Retrying", event),
             Event::Blocked { .. } => screen.odd("Blocked", event),

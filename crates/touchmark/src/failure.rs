@@ -190,8 +190,9 @@ impl Failure {
 
 /// Nothing records who made the object, so it was not a migration of these files.
 const IS_THERE: &str = "what it makes is there already, so the database may have been made by hand or by another tool: \
-    make it anew with `cargo xtask db-reset` where its data may go; else drop or rename what is there, or, in a file \
-    that is applied nowhere yet, write `IF NOT EXISTS` or take it out";
+    record what it has with `cargo xtask db-stamp VERSION`, or `db-stamp --adopt`; or make it anew with \
+    `cargo xtask db-reset` where its data may go; else drop or rename what is there, or, in a file that is applied nowhere yet, write \
+    `IF NOT EXISTS` or take it out";
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

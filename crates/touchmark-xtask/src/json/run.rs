@@ -80,6 +80,51 @@ pub struct Undo {
     pub elapsed_ms: Option<u64>,
 }
 
+/// `db-stamp`.
+#[derive(Debug, Clone, Serialize)]
+pub struct Stamped {
+    /// The database.
+    pub database: Database,
+    /// `alembic`, `diesel`, `refinery` or `sqlx`, where its history was taken over.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub adopt: Option<&'static str>,
+    /// What was recorded as applied, or with `--dry-run` would be, in order.
+    pub stamped: Vec<String>,
+    /// What refinery had applied, and was taken over with them.
+    pub adopted: Vec<String>,
+    /// The newest version that is recorded as applied: `V2`.
+    pub head: Option<String>,
+    /// Whether it was looked whether what the migrations make is there.
+    pub checked: bool,
+    /// What they make and is not there; where there is anything, nothing was recorded.
+    pub missing: Vec<MissingObject>,
+    /// What is there, and is not as they make it.
+    pub different: Vec<DifferentObject>,
+    /// Whether nothing was done because of `--dry-run`.
+    pub dry_run: bool,
+    /// From connecting to the end.
+    pub elapsed_ms: u64,
+}
+
+/// What the migrations make, and the database has not.
+#[derive(Debug, Clone, Serialize)]
+pub struct MissingObject {
+    /// Kind and name: `index public.users_email`.
+    pub object: String,
+    /// What is there, and is the same but for this name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub named: Option<String>,
+}
+
+/// What is there, and is not as the migrations make it.
+#[derive(Debug, Clone, Serialize)]
+pub struct DifferentObject {
+    /// Kind and name: `column public.users.email`.
+    pub object: String,
+    /// Both definitions as a unified diff: `-` as the migrations make it, `+` as it is.
+    pub diff: String,
+}
+
 /// `db-new`.
 #[derive(Debug, Clone, Serialize)]
 pub struct New {

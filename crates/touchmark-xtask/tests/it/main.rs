@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod accept;
+mod adopt;
 mod alembic;
 mod connect;
 mod docs;
@@ -25,6 +26,7 @@ mod resolve;
 mod rollback;
 mod schema;
 mod staged;
+mod stamp;
 mod status;
 mod tampered;
 mod troubleshooting;

@@ -164,7 +164,7 @@ fn a_command_that_does_not_exist_suggests() {
     screen!(project.run(&["db-statsu"]), @r#"
     error: unrecognized subcommand 'db-statsu'
 
-      tip: some similar subcommands exist: 'db-reset', 'db-status'
+      tip: some similar subcommands exist: 'db-reset', 'db-stamp', 'db-status'
 
     Usage: cargo xtask [OPTIONS] <COMMAND>
 

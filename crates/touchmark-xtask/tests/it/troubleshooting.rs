@@ -273,10 +273,12 @@ fn table_already_exists() {
        |
     1  | CREATE TABLE users (
        | ^
-    help: the database is unchanged; what it makes is there already, so the database may have been made by hand or by another tool: make it anew with `cargo xtask db-reset` where its data may go; else drop or rename what is there, or, in a file that is applied nowhere yet, write `IF NOT EXISTS` or take it out
+    help: the database is unchanged; what it makes is there already, so the database may have been made by hand or by another tool: record what it has with `cargo xtask db-stamp VERSION`, or `db-stamp --adopt`; or make it anew with `cargo xtask db-reset` where its data may go; else drop or rename what is there, or, in a file that is applied nowhere yet, write `IF NOT EXISTS` or take it out
     ---
     exit 12
     "#);
+    project.ok(&["db-stamp", "head", "--yes"]);
+    project.ok(&["db-migrate"]);
 }
 
 #[test]

@@ -1,0 +1,122 @@
+//! Whether what the migrations make is in a database: held against a scratch database that the same
+//! files were applied to.
+
+use touchmark::{Migrator, Target};
+use touchmark_engine::Database;
+
+use crate::catalog::{Depth, Entry, Reader, differences};
+use crate::error::Error;
+use crate::interrupt::Interrupts;
+use crate::json;
+use crate::project::{Files, Project};
+use crate::scratch;
+use crate::screen::Screen;
+
+/// What was found.
+pub(super) struct Checked {
+    /// How many objects the migrations make.
+    pub objects: usize,
+    /// What they make and is not there.
+    pub missing: Vec<json::MissingObject>,
+    /// What is there, and is not as they make it.
+    pub different: Vec<json::DifferentObject>,
+}
+
+/// Migrates a scratch database to a version, and compares.
+pub(super) fn check(
+    (project, files): (&Project, &Files),
+    through: i64,
+    database: &Database,
+    interrupts: &Interrupts,
+    screen: &Screen,
+) -> Result<Checked, Error> {
+    screen.live(
+        "Checking",
+        "what the migrations make, in a scratch database",
+    );
+    let made = scratch::with(
+        database,
+        &project.home.history,
+        interrupts,
+        screen,
+        |scratch| {
+            let migrated = Migrator::new(&files.encoded())
+                .target(Target::Version(through))
+                .canceller(&interrupts.canceller)
+                .on_event(|_| ())
+                .run(scratch.url.as_str());
+            if let Err(touchmark::Error::Failed(_)) = migrated {
+                screen.odd(
+                "Failed",
+                "in a scratch database: nothing is known of yours, and nothing was recorded; `--unchecked` leaves the check out",
+            );
+            }
+            migrated?;
+            Reader::connect(&scratch.url, &project.home.history)?.read()
+        },
+    );
+    screen.still();
+    let made = made.map_err(with_way_out)?;
+    let there = Reader::connect(&database.url, &project.home.history)?.read()?;
+    Ok(compare(&made, &there))
+}
+
+fn with_way_out(error: Error) -> Error {
+    match error {
+        Error::NoScratch { .. } => Error::Found {
+            message: error.to_string(),
+            help: format!(
+                "{}; or leave the check out with `--unchecked`",
+                error.help().unwrap_or_default()
+            ),
+            code: error.exit_code(),
+        },
+        other => other,
+    }
+}
+
+/// Owners, privileges and comments don't count, and neither does what is there beside.
+fn compare(made: &[Entry], there: &[Entry]) -> Checked {
+    let counts = |entry: &Entry| !matches!(&*entry.kind, "default privileges" | "security label");
+    let mut checked = Checked {
+        objects: made.iter().filter(|entry| counts(entry)).count(),
+        missing: Vec::new(),
+        different: Vec::new(),
+    };
+    for difference in differences(made, there, Depth::Definition) {
+        let Some(entry) = difference.before.filter(|entry| counts(entry)) else {
+            continue;
+        };
+        let object = difference.name();
+        match difference.after {
+            Some(_) => checked.different.push(json::DifferentObject {
+                object,
+                diff: difference.diff(),
+            }),
+            None => checked.missing.push(json::MissingObject {
+                object,
+                named: same_as(entry, made, there),
+            }),
+        }
+    }
+    checked
+}
+
+/// The name of what is the same but for its name.
+fn same_as(entry: &Entry, made: &[Entry], there: &[Entry]) -> Option<String> {
+    let is_known = |other: &Entry| {
+        made.iter()
+            .any(|made| (&made.kind, &made.identity) == (&other.kind, &other.identity))
+    };
+    let same = there.iter().find(|other| {
+        let part = |entry: &Entry| {
+            (
+                entry.kind.clone(),
+                entry.of.clone(),
+                entry.definition.clone(),
+            )
+        };
+        entry.of.is_some() && part(other) == part(entry) && !is_known(other)
+    });
+    same.map(|other| other.identity.clone())
+}

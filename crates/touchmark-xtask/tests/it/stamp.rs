@@ -1,0 +1,293 @@
+//! `db-stamp`: a database that was made by hand.
+
+use crate::{Project, USERS, screen};
+
+fn project() -> Project {
+    let project = Project::new(&[
+        ("V1__users.sql", USERS),
+        ("V1__users.down.sql", "DROP TABLE users;\n"),
+        ("V2__email.sql", "ALTER TABLE users ADD email text;\n"),
+        ("V2__email.down.sql", "ALTER TABLE users DROP email;\n"),
+        (
+            "V3__index.sql",
+            "CREATE INDEX users_email ON users (email);\n",
+        ),
+        (
+            "R__ids.sql",
+            "CREATE OR REPLACE VIEW ids AS SELECT id FROM users;\n",
+        ),
+    ]);
+    let by_hand = "CREATE TABLE users (id bigint PRIMARY KEY, email text)";
+    project.client().batch_execute(by_hand).unwrap();
+    project
+}
+
+#[test]
+fn a_database_made_by_hand() {
+    let project = project();
+    let failed = project.run(&["db-migrate"]);
+    assert_eq!(failed.code, 12, "{}", failed.screen());
+    assert!(
+        failed.stderr.contains("cargo xtask db-stamp"),
+        "{}",
+        failed.screen()
+    );
+    screen!(project.run(&["db-stamp", "V2", "--dry-run"]), @r#"
+            Plan test_n at 127.0.0.1:[port]
+         Checked 7 objects are there
+        Finished dry run: 2 migrations would be recorded as applied, head V2 [time]
+    ---
+    stamp V1__users
+    stamp V2__email
+    exit 0
+    "#);
+    screen!(project.run(&["db-stamp", "V2"]), @r#"
+            Plan test_n at 127.0.0.1:[port]
+                 stamp V1__users
+                 stamp V2__email
+         Checked 7 objects are there
+    error: 2 migrations would be recorded as applied on test_n at 127.0.0.1:[port], and not run, and there is nobody to ask
+    help: nothing was changed; answer with `--yes`
+    ---
+    exit 14
+    "#);
+    screen!(project.run(&["db-stamp", "V2", "--yes"]), @r#"
+            Plan test_n at 127.0.0.1:[port]
+                 stamp V1__users
+                 stamp V2__email
+         Checked 7 objects are there
+         Stamped V1__users
+         Stamped V2__email
+        Finished 2 migrations recorded as applied, 2 pending, head V2 [time]
+    ---
+    postgresql://postgres:***@127.0.0.1:[port]/test_n
+    exit 0
+    "#);
+    screen!(project.run(&["db-status"]), @r#"
+        Database test_n at 127.0.0.1:[port]
+        Finished 2 applied (2 stamped), 2 pending, head V2
+    ---
+    stamped      V1__users [when]
+    stamped      V2__email [when]
+    pending      V3__index
+    pending      R__ids
+    exit 0
+    "#);
+    screen!(project.run(&["db-current"]), @r#"
+    ---
+    V2__email (1 behind V3__index)
+    stamped, and not run, at [when] by postgres, from cargo xtask db-stamp (touchmark 0.1.0)
+    exit 0
+    "#);
+    screen!(project.run(&["db-history"]), @r#"
+        Database test_n at 127.0.0.1:[port]
+        Finished 2 rows, 2 pending
+    ---
+     When                 State    Took        Migration
+     [when]  stamped              V1__users
+     [when]  stamped              V2__email
+                          pending              V3__index
+                          pending              R__ids
+    exit 0
+    "#);
+    screen!(project.run(&["db-migrate"]), @r#"
+       Migrating test_n at 127.0.0.1:[port]
+         Applied V3__index [time]
+         Applied R__ids [time]
+        Finished 2 applied, nothing pending, head V3 [time]
+    ---
+    postgresql://postgres:***@127.0.0.1:[port]/test_n
+    exit 0
+    "#);
+    project.ok(&["db-verify"]);
+    screen!(project.run(&["db-stamp", "--through", "head"]), @r#"
+        Finished nothing to record, head V3 [time]
+    ---
+    postgresql://postgres:***@127.0.0.1:[port]/test_n
+    exit 0
+    "#);
+    let back = project.run(&["db-stamp", "1", "--yes"]);
+    assert_eq!(back.code, 2, "{}", back.screen());
+}
+
+#[test]
+fn what_is_not_there_is_listed() {
+    let project = project();
+    screen!(project.run(&["db-stamp", "head", "--yes"]), @r#"
+            Plan test_n at 127.0.0.1:[port]
+                 stamp V1__users
+                 stamp V2__email
+                 stamp V3__index
+    error: index public.users_email is not there
+    error: nothing was recorded: 1 object that these migrations make is not there
+    help: stamp the version up to which they are there, and `cargo xtask db-migrate` makes the rest; or make and name them as the files do; or give `--unchecked`
+    ---
+    exit 33
+    "#);
+    let more = "DROP TABLE users; CREATE TABLE people (id int);
+        CREATE TABLE users (id bigint, name text, email varchar(9) DEFAULT 'x');
+        ALTER TABLE users ADD CONSTRAINT users_id PRIMARY KEY (id);";
+    project.client().batch_execute(more).unwrap();
+    screen!(project.run(&["db-stamp", "V2", "--yes"]), @r#"
+            Plan test_n at 127.0.0.1:[port]
+                 stamp V1__users
+                 stamp V2__email
+    warning: column public.users.email is there, and defined differently: `-` by the migrations, `+` in this database
+    @@ column public.users.email @@
+    -text
+    +character varying(9) DEFAULT 'x'::character varying
+    error: constraint users_pkey on public.users is not there; users_id on public.users is the same but for its name
+    error: index public.users_pkey is not there
+    error: nothing was recorded: 2 objects that these migrations make are not there
+    help: stamp the version up to which they are there, and `cargo xtask db-migrate` makes the rest; or make and name them as the files do; or give `--unchecked`
+    ---
+    exit 33
+    "#);
+    let refused = project.run(&["db-stamp", "V2", "--yes", "--json"]);
+    assert_eq!(refused.code, 33, "{}", refused.screen());
+    let json = refused.json();
+    assert_eq!(json["stamped"], serde_json::json!([]));
+    assert_eq!(
+        json["missing"][0]["named"], "users_id on public.users",
+        "{json}"
+    );
+    assert!(
+        json["different"][0]["diff"].as_str().unwrap().contains("+"),
+        "{json}"
+    );
+    screen!(project.run(&["db-status"]), @r#"
+        Database test_n at 127.0.0.1:[port]
+        Finished 0 applied, 4 pending
+    ---
+    pending      V1__users
+    pending      V2__email
+    pending      V3__index
+    pending      R__ids
+    exit 0
+    "#);
+    let json = project
+        .ok(&["db-stamp", "head", "--yes", "--unchecked", "--json"])
+        .json();
+    assert_eq!(json["stamped"].as_array().unwrap().len(), 3, "{json}");
+    assert_eq!(json["head"], "V3");
+    assert_eq!(json["checked"], false);
+    let scratch = "SELECT count(*) FROM pg_database WHERE datname LIKE 'touchmark_scratch%' \
+        AND NOT EXISTS (SELECT FROM pg_stat_activity WHERE application_name = datname)";
+    let left: i64 = project.client().query_one(scratch, &[]).unwrap().get(0);
+    assert_eq!(left, 0);
+}
+
+/// Whom nothing belongs to may still stamp, with the check left out.
+#[test]
+fn without_a_scratch_database() {
+    let project = project();
+    let role = format!("stamper_{}", std::process::id());
+    let make =
+        format!("CREATE ROLE {role} LOGIN PASSWORD 'x'; GRANT CREATE ON SCHEMA public TO {role}");
+    project.client().batch_execute(&make).unwrap();
+    let (_, place) = project.url.split_once('@').unwrap();
+    let url = format!("postgresql://{role}:x@{place}");
+    let run = |arguments: &[&str]| {
+        let mut command = project.command(arguments);
+        command.env("DATABASE_URL", &url);
+        let mut run = crate::run(command);
+        run.stderr = run.stderr.replace(&role, "ROLE");
+        run.stdout = run.stdout.replace(&role, "ROLE");
+        run
+    };
+    screen!(run(&["db-stamp", "V2", "--yes"]), @r#"
+            Plan test_n at 127.0.0.1:[port]
+                 stamp V1__users
+                 stamp V2__email
+    error: a scratch database is needed, and ROLE may not create one
+    help: a superuser allows it with `ALTER ROLE ROLE CREATEDB`; or leave the check out with `--unchecked`
+    ---
+    exit 11
+    "#);
+    screen!(run(&["db-stamp", "V2", "--yes", "--unchecked"]), @r#"
+            Plan test_n at 127.0.0.1:[port]
+                 stamp V1__users
+                 stamp V2__email
+         Stamped V1__users
+         Stamped V2__email
+        Finished 2 migrations recorded as applied, 2 pending, head V2 [time]
+    ---
+    postgresql://ROLE:***@127.0.0.1:[port]/test_n
+    exit 0
+    "#);
+    let clean = format!("DROP OWNED BY {role}; DROP ROLE {role}");
+    project.client().batch_execute(&clean).unwrap();
+}
+
+/// Files that fail say nothing of the database.
+#[test]
+fn files_that_do_not_run() {
+    let project = project();
+    project.write(
+        "V3__index.sql",
+        "CREATE INDEX users_mail ON users (mail);\n",
+    );
+    screen!(project.run(&["db-stamp", "head", "--yes"]), @r#"
+            Plan test_n at 127.0.0.1:[port]
+                 stamp V1__users
+                 stamp V2__email
+                 stamp V3__index
+          Failed in a scratch database: nothing is known of yours, and nothing was recorded; `--unchecked` leaves the check out
+    error: migration V3__index failed, and was rolled back, in statement 1: column "mail" does not exist (42703)
+      --> migrations/V3__index.sql:1:1
+       |
+    1  | CREATE INDEX users_mail ON users (mail);
+       | ^
+    help: the database is unchanged at V2; mend the file and run the migration again
+    ---
+    exit 12
+    "#);
+}
+
+/// Battery 54: what is marked as production wants its name.
+#[test]
+fn b54_a_stamp_is_confirmed() {
+    let project = project();
+    let name = project.url.rsplit('/').next().unwrap().to_owned();
+    let mark = format!("ALTER DATABASE {name} SET touchmark.environment = 'production'");
+    project.client().batch_execute(&mark).unwrap();
+    screen!(project.run(&["db-stamp", "V2", "--yes"]), @r#"
+            Plan test_n at 127.0.0.1:[port]
+                 stamp V1__users
+                 stamp V2__email
+    error: test_n at 127.0.0.1:[port] is marked as production
+    help: nothing was changed; if you mean it, type its name: `cargo xtask db-stamp 2 --confirm test_n`
+    ---
+    exit 14
+    "#);
+    screen!(project.run(&["db-stamp", "V2", "--yes", "--unchecked"]), @r#"
+            Plan test_n at 127.0.0.1:[port]
+                 stamp V1__users
+                 stamp V2__email
+    error: test_n at 127.0.0.1:[port] is marked as production
+    help: nothing was changed; if you mean it, type its name: `cargo xtask db-stamp 2 --unchecked --confirm test_n`
+    ---
+    exit 14
+    "#);
+    project.ok(&["db-stamp", "V2", "--confirm", &name]);
+}
+
+#[test]
+fn what_is_mistyped() {
+    let project = project();
+    for (arguments, expected) in [
+        (&["db-stamp"][..], "required arguments"),
+        (&["db-stamp", ""], "`` is not a target"),
+        (&["db-stamp", "base"], "and at `base` nothing is"),
+        (&["db-stamp", "V9"], "there is no migration with version 9"),
+        (
+            &["db-stamp", "V1", "--through", "V2"],
+            "cannot be used with",
+        ),
+        (&["db-stamp", "ids"], "R__ids is repeatable, and no target"),
+    ] {
+        let run = project.run(arguments);
+        assert_eq!(run.code, 2, "{}", run.screen());
+        assert!(run.stderr.contains(expected), "{}", run.screen());
+    }
+}
