@@ -1,6 +1,6 @@
 //! The command line.
 
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 use touchmark::{RollbackTarget, Target};
 
 /// The ingestion service
@@ -16,16 +16,10 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Migrate the database, then serve HTTP until SIGINT or SIGTERM
-    Serve {
-        /// Where to listen; port 0 takes a free one
-        #[arg(
-            long,
-            env = "LISTEN_ADDRESS",
-            default_value = "127.0.0.1:8000",
-            value_name = "HOST:PORT"
-        )]
-        listen: String,
-    },
+    Serve(Address),
+    /// Ask the service that listens on this machine whether it is ready, as a container's health
+    /// check does
+    Healthcheck(Address),
     /// Migrate the database and exit, as a job before a deployment does
     Migrate {
         /// How far: latest, a version such as 3, or +1 for the next one
@@ -50,6 +44,19 @@ pub enum Command {
     },
 }
 
+/// The same for the service and for who asks it.
+#[derive(Debug, Args)]
+pub struct Address {
+    /// Where `serve` listens; port 0 takes a free one
+    #[arg(
+        long,
+        env = "LISTEN_ADDRESS",
+        default_value = "127.0.0.1:8000",
+        value_name = "HOST:PORT"
+    )]
+    pub listen: String,
+}
+
 // A password belongs in the environment: arguments can be read by everybody on the machine.
 const AFTER_HELP: &str = "\
 Environment (a file .env in the current directory is read too; what is set already wins):
@@ -58,12 +65,12 @@ Environment (a file .env in the current directory is read too; what is set alrea
   TOUCHMARK_AHEAD         when a newer release has migrated the database on: refuse to start,
                           accept-prefix (start and log what is unknown; the default), or
                           accept-compatible (start if it declares `compatible-with previous`)
-  LISTEN_ADDRESS          where `serve` listens
+  LISTEN_ADDRESS          where `serve` listens, and `healthcheck` asks
   RUST_LOG                what is logged, as info or app=debug
 
 Exit codes:
   0    done; for `serve`, stopped by a signal after the open requests were answered
-  1    failed
+  1    failed; for `healthcheck`, not ready
   2    the arguments or the environment are not usable
   14   `rollback` was not confirmed
   130  interrupted by SIGINT while migrating or undoing, or a second time while stopping

@@ -48,6 +48,14 @@ pub enum Error {
         /// What the system said.
         source: io::Error,
     },
+    /// The service can't be asked, or does not answer as one does that can take requests.
+    #[error("the service at {address} is not ready: {reason}")]
+    NotReady {
+        /// The address as it was configured.
+        address: String,
+        /// What it answered, or why it did not.
+        reason: String,
+    },
     /// The pool of connections can't be made.
     #[error("failed to make the pool of connections: {0}")]
     Pool(#[from] deadpool_postgres::BuildError),

@@ -5,6 +5,7 @@
 //!
 //! ```text
 //! app serve              migrates, then serves
+//! app healthcheck        asks the service whether it is ready
 //! app migrate            only migrates
 //! app rollback --to -1   undoes, also what a newer binary has applied
 //! app migrations --json  says what is embedded, without a database
@@ -13,6 +14,7 @@
 pub mod cli;
 pub mod config;
 mod error;
+pub mod healthcheck;
 pub mod http;
 pub mod listing;
 pub mod migration;
@@ -56,6 +58,9 @@ fn run(cli: Cli, dotenv: Result<(), Error>) -> Result<(), Error> {
         return listing::print(&mut io::stdout().lock(), json);
     }
     dotenv?;
+    if let Command::Healthcheck(address) = cli.command {
+        return healthcheck::ask(&address.listen);
+    }
     start_log();
     let config = Config::from_env()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -73,7 +78,7 @@ fn run(cli: Cli, dotenv: Result<(), Error>) -> Result<(), Error> {
         };
         migration::migrate(&config, target, &mut signals).await?;
         match cli.command {
-            Command::Serve { listen } => serve::serve(&config, &listen, &mut signals).await,
+            Command::Serve(address) => serve::serve(&config, &address.listen, &mut signals).await,
             _ => Ok(()),
         }
     })

@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 #![cfg(unix)]
 
+mod container;
+mod healthcheck;
 mod migrate;
 mod readiness;
 mod requests;

@@ -55,21 +55,19 @@ impl ComposeFile {
         Ok(ComposeFile { paths, text })
     }
 
-    /// Whether it takes in other files, which its text therefore does not tell about.
-    pub fn refers_to_others(&self) -> bool {
-        [
-            "env_file:",
-            "include:",
-            "extends:",
-            "secrets:",
-            "configs:",
-            "build:",
-        ]
-        .iter()
-        .any(|key| {
-            self.lines()
-                .any(|line| line.trim_start().trim_start_matches("- ").starts_with(key))
-        })
+    /// Whether it takes in other files for these services, which its text therefore does not tell about.
+    pub fn refers_to_others(&self, services: &[&str]) -> bool {
+        let has = |line: &str, keys: &[&str]| {
+            let line = line.trim_start().trim_start_matches("- ");
+            keys.iter().any(|key| line.starts_with(key))
+        };
+        let anywhere = ["env_file:", "include:", "extends:", "secrets:", "configs:"];
+        // Another service may be built as it likes. What is merged into ours may be anything.
+        let of_ours = ["build:", "<<:"];
+        self.lines().any(|line| has(line, &anywhere))
+            || services
+                .iter()
+                .any(|service| self.block(service).any(|line| has(line, &of_ours)))
     }
 
     /// Every variable, once.
@@ -227,6 +225,23 @@ mod tests {
     }
 
     #[test]
+    fn what_the_text_does_not_tell() {
+        for (text, expected) in [
+            ("services:\n  db:\n    image: x\n", false),
+            ("services:\n  db:\n    build: .\n", true),
+            ("services:\n  db:\n    <<: *db\n", true),
+            ("services:\n  db:\n    env_file: x\n", true),
+            (
+                "services:\n  db:\n    image: x\n  web:\n    build: .\n",
+                false,
+            ),
+            ("include:\n  - x\nservices:\n  db:\n    image: x\n", true),
+        ] {
+            assert_eq!(file(text).refers_to_others(&["db"]), expected, "{text}");
+        }
+    }
+
+    #[test]
     fn the_repositorys_own_file() {
         let file = file(include_str!("../../../../compose.yaml"));
         assert_eq!(file.password("postgres").unwrap().name, "POSTGRES_PASSWORD");
@@ -243,6 +258,7 @@ mod tests {
             file.port("pgadmin", 80).unwrap().default.as_deref(),
             Some("5050")
         );
-        assert!(!file.refers_to_others());
+        assert!(!file.refers_to_others(&["postgres", "pgadmin"]));
+        assert!(file.refers_to_others(&["app"]));
     }
 }

@@ -315,7 +315,7 @@ impl<'a> Project<'a> {
         env_file: &EnvFile,
         id: &str,
     ) -> Option<String> {
-        if file.refers_to_others() {
+        if file.refers_to_others(&[&settings.compose_service, PGADMIN]) {
             return None;
         }
         let secrets = [

@@ -216,7 +216,8 @@ fn both_generations_read_the_repositorys_file() {
     for program in [&["docker", "compose"][..], &["docker-compose"]] {
         let output = Command::new(program[0])
             .args(&program[1..])
-            .args(["--profile", "pgadmin", "config", "--services"])
+            .args(["app", "migrate", "pgadmin"].map(|name| format!("--profile={name}")))
+            .args(["config", "--services"])
             .env("POSTGRES_PASSWORD", "x")
             .current_dir(folder.path())
             .output()
@@ -226,7 +227,7 @@ fn both_generations_read_the_repositorys_file() {
         services.sort_unstable();
         assert_eq!(
             services,
-            ["pgadmin", "postgres"],
+            ["app", "migrate", "pgadmin", "postgres"],
             "{}",
             String::from_utf8_lossy(&output.stderr)
         );
