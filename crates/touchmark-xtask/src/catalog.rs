@@ -21,7 +21,7 @@ use crate::database::{connect, server};
 use crate::error::Error;
 use crate::schema::settings;
 
-pub(crate) use difference::{Depth, Difference, differences};
+pub(crate) use difference::{Depth, differences};
 
 /// One object, or one of its parts that can be changed alone: a column, a constraint.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,7 +81,7 @@ impl Reader {
         })
     }
 
-    /// Everything that is there now, by kind and identity.
+    /// Everything that is there now, in no order.
     pub(crate) fn read(&mut self) -> Result<Vec<Entry>, Error> {
         let [schema, table, ledger] = &self.history;
         let rows = self

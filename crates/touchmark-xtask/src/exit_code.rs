@@ -42,6 +42,8 @@ pub const DOCS: u8 = 29;
 pub const UNDO_FIRST: u8 = 30;
 /// There is no way back to the release before (`db-inspect`).
 pub const IRREVERSIBLE: u8 = 31;
+/// A down file does not undo what its migration does (`db-verify --down`).
+pub const DOWN: u8 = 32;
 /// What migrations make is not in the database, so that they were not recorded (`db-stamp`).
 pub const ABSENT: u8 = 33;
 /// Interrupted by Ctrl-C or SIGTERM.
@@ -70,5 +72,6 @@ pub(crate) const HELP: &str = "Exit codes:
   29  db-docs --check: what is written is not of this schema
   30  db-inspect: undo migrations before the older release is started
   31  db-inspect: there is no way back to the older release
+  32  db-verify --down: a down file does not undo what its migration does
   33  db-stamp: what the migrations make is not there, so nothing was recorded
  130  interrupted";

@@ -20,8 +20,8 @@ pub use run::{
 };
 pub use status::{Check, Current, Examined, History, HistoryRow, Mark, Migration, Status};
 pub use verify::{
-    Accepted, Finding, Link, LockChange, Locked, Rebased, Recorded, Renamed, Staged, StagedFinding,
-    Verified, Warning,
+    Accepted, DownFinding, Finding, LeftOut, Link, LockChange, Locked, Proven, Rebased, Recorded,
+    Renamed, Staged, StagedFinding, Verified, Warning,
 };
 
 /// Any command that failed.

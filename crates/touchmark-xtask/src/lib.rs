@@ -35,7 +35,6 @@
 #![allow(clippy::needless_doctest_main)]
 
 mod adopt;
-#[allow(dead_code, unused_imports)] // Until `db-verify --down` uses it.
 mod catalog;
 mod cli;
 mod commands;

@@ -7,7 +7,7 @@ use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 
 use postgres::Client;
-use touchmark_core::encoded::History;
+use touchmark_core::encoded::Home;
 use touchmark_engine::{Database, url};
 
 use crate::confirm::{Answers, Question, confirm};
@@ -20,7 +20,7 @@ use crate::screen::Screen;
 /// What their names begin with.
 const PREFIX: &str = "touchmark_scratch_";
 
-/// A database that is empty but for the schema of the history, and like the developer's in
+/// A database that is empty but for the schemas that a run would make, and like the developer's in
 /// encoding, locale and settings.
 pub(crate) struct Scratch {
     pub url: String,
@@ -50,13 +50,13 @@ pub(crate) fn permit(command: &str, name: Option<&str>, database: &Database) -> 
 /// [`Error::NoScratch`] where the role may not create databases, and those of the work.
 pub(crate) fn with<T>(
     database: &Database,
-    history: &History,
+    home: &Home,
     interrupts: &Interrupts,
     screen: &Screen,
     work: impl FnOnce(&Scratch) -> Result<T, Error>,
 ) -> Result<T, Error> {
     interrupts.during(|| {
-        let mut keeper = Keeper::make(database, history)?;
+        let mut keeper = Keeper::make(database, home)?;
         let outcome = work(&keeper.scratch);
         if let Err(error) = keeper.drop_it() {
             screen.warning(format_args!(
@@ -90,7 +90,7 @@ SELECT current_user::text, rolcreatedb OR rolsuper FROM pg_catalog.pg_roles
 WHERE rolname = current_user";
 
 impl Keeper<'_> {
-    fn make<'d>(database: &'d Database, history: &History) -> Result<Keeper<'d>, Error> {
+    fn make<'d>(database: &'d Database, home: &Home) -> Result<Keeper<'d>, Error> {
         let random = RandomState::new().build_hasher().finish();
         let name = format!("{PREFIX}{random:016x}");
         let mut client = connect(database, &name)?;
@@ -114,11 +114,11 @@ impl Keeper<'_> {
             database,
             is_dropped: false,
         };
-        keeper.create(history)?;
+        keeper.create(home)?;
         Ok(keeper)
     }
 
-    fn create(&mut self, history: &History) -> Result<(), Error> {
+    fn create(&mut self, home: &Home) -> Result<(), Error> {
         let like = like::create(&mut self.client, &self.name, Extent::Sessions).map_err(look)?;
         let settings =
             like::settings(&mut self.client, &self.name, Extent::Sessions).map_err(look)?;
@@ -129,10 +129,14 @@ impl Keeper<'_> {
             // A few of them take more than an owner, and no migration can tell.
             let _ = self.client.batch_execute(&setting);
         }
-        // A run makes it with its tables; it would be what the first migration leaves behind.
-        let schema = history.schema.replace('"', "\"\"");
+        // A run makes them with its tables: they are not what the first migration leaves behind.
+        let schemas = home.schema.iter().chain([&home.history.schema]);
+        let statements = schemas.map(|schema| {
+            let schema = schema.replace('"', "\"\"");
+            format!("CREATE SCHEMA IF NOT EXISTS \"{schema}\";")
+        });
         database::connect(&self.scratch.url, None)?
-            .batch_execute(&format!("CREATE SCHEMA IF NOT EXISTS \"{schema}\""))
+            .batch_execute(&statements.collect::<String>())
             .map_err(|error| server("make the schema of the history", &error))
     }
 

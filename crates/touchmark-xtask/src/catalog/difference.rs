@@ -28,6 +28,10 @@ pub(crate) fn differences<'c>(
     after: &'c [Entry],
     depth: Depth,
 ) -> Vec<Difference<'c>> {
+    // Most often nothing differs, and the rows come in the same order.
+    if before == after {
+        return Vec::new();
+    }
     let mut both = BTreeMap::<_, (Option<&Entry>, Option<&Entry>)>::new();
     for entry in before {
         both.entry(key(entry)).or_default().0 = Some(entry);
@@ -43,7 +47,7 @@ pub(crate) fn differences<'c>(
     let differs = |one: &Option<&Entry>, other: &Option<&Entry>| match (one, other) {
         (Some(gone), None) => !goes_along(gone, after),
         (None, Some(left)) => !goes_along(left, before),
-        (Some(one), Some(other)) => text(one, depth) != text(other, depth),
+        (Some(one), Some(other)) => one != other && text(one, depth) != text(other, depth),
         (None, None) => false,
     };
     both.into_values()
@@ -65,11 +69,28 @@ impl Difference<'_> {
         })
     }
 
-    /// Both texts as a unified diff, below a line with the name.
+    /// Both texts as a unified diff, below a line with the name. Of owner, privileges and comment,
+    /// what is the same is left out.
     pub(crate) fn diff(&self) -> String {
-        let text = |entry: Option<&Entry>| entry.map_or_else(String::new, |e| text(e, self.depth));
-        let diff = lines(&text(self.before), &text(self.after));
-        format!("@@ {} @@\n{diff}", self.name())
+        let more = |entry: Option<&Entry>| entry.map_or_else(String::new, |e| more(e, self.depth));
+        let (gone, come) = (more(self.before), more(self.after));
+        let text = |entry: Option<&Entry>, more: &str, other: &str| {
+            let entry = entry.map(|entry| {
+                let is_other = |line: &&str| !other.lines().any(|o| o == *line);
+                let lines = more.lines().filter(is_other);
+                let lines: String = lines.map(|line| format!("{line}\n")).collect();
+                definition(entry) + &lines
+            });
+            entry.unwrap_or_default()
+        };
+        let (before, after) = match (self.before, self.after) {
+            (Some(before), Some(after)) => (
+                text(Some(before), &gone, &come),
+                text(Some(after), &come, &gone),
+            ),
+            (before, after) => (text(before, "", ""), text(after, "", "")),
+        };
+        format!("@@ {} @@\n{}", self.name(), lines(&before, &after))
     }
 }
 
@@ -77,29 +98,34 @@ fn key(entry: &Entry) -> (&str, &str) {
     (&entry.kind, &entry.identity)
 }
 
-/// What is compared and shown. The name stands alone where there is nothing else.
+/// What is compared.
 fn text(entry: &Entry, depth: Depth) -> String {
-    let mut out = match entry.definition.trim_end() {
+    definition(entry) + &more(entry, depth)
+}
+
+/// The name stands alone where there is nothing else.
+fn definition(entry: &Entry) -> String {
+    match entry.definition.trim_end() {
         "" => format!("{} {}\n", entry.kind, entry.identity),
         definition => format!("{definition}\n"),
-    };
-    if depth == Depth::Definition {
-        return out;
     }
-    let privileges = entry.privileges.as_deref().unwrap_or_default();
-    let more = [
+}
+
+/// Owner, comment and privileges, a line each.
+fn more(entry: &Entry, depth: Depth) -> String {
+    if depth == Depth::Definition {
+        return String::new();
+    }
+    let parts = [
         ("owner", entry.owner.as_deref()),
         ("comment", entry.comment.as_deref()),
+        ("privileges", entry.privileges.as_deref()),
     ];
-    for (what, value) in more {
-        if let Some(value) = value {
-            out += &format!("{what}: {value}\n");
-        }
-    }
-    for line in privileges.lines() {
-        out += &format!("privileges: {line}\n");
-    }
-    out
+    let lines = parts.iter().flat_map(|(what, text)| {
+        let lines = text.unwrap_or_default().lines();
+        lines.map(move |line| format!("{what}: {line}\n"))
+    });
+    lines.collect()
 }
 
 #[cfg(test)]
@@ -132,13 +158,13 @@ mod tests {
         let longer = entry("column", "public.t.a", Some("public.t"), "bigint");
         let both = [table.clone(), a.clone()];
         check(&both, &both, Depth::Everything, &[]);
-        let changed = ["@@ column public.t.a @@\n-integer\n+bigint\n owner: me\n"];
+        let changed = ["@@ column public.t.a @@\n-integer\n+bigint\n"];
         let after = [table.clone(), longer];
         check(&both, &after, Depth::Everything, &changed);
         let gone = ["@@ column public.t.a @@\n-integer\n"];
         let after = [table.clone()];
         check(&both, &after, Depth::Definition, &gone);
-        let left = ["@@ table public.t @@\n+table public.t\n+owner: me\n"];
+        let left = ["@@ table public.t @@\n+table public.t\n"];
         check(&[], &both, Depth::Everything, &left);
     }
 

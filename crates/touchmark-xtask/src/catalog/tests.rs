@@ -5,6 +5,7 @@ use postgres::NoTls;
 use touchmark_engine::Installation;
 use touchmark_engine::cluster::TestServer;
 
+use super::difference::Difference;
 use super::*;
 
 /// One of each kind.

@@ -160,7 +160,8 @@ fn up_text(stem: &str, words: &str, is_repeatable: bool) -> String {
 
 fn down_text(stem: &str) -> String {
     format!(
-        "-- Undoes {stem}: the schema is afterwards as it was before.\n\
+        "-- Undoes {stem}: the schema is afterwards as it was before, which\n\
+         -- `cargo xtask db-verify --down` proves.\n\
          --\n\
          -- It is recorded together with the migration, and runs in one transaction: without\n\
          -- CONCURRENTLY, and so without `no-transaction`. With comments only, there is nothing to undo.\n\

@@ -8,6 +8,7 @@ mod binary;
 pub(crate) mod database;
 pub(crate) mod diff;
 pub(crate) mod difference;
+mod down;
 pub(crate) mod lock;
 pub(crate) mod record;
 pub(crate) mod staged;
@@ -38,6 +39,8 @@ use difference::{Difference, code_of_all};
   cargo xtask db-verify --all           show every difference, not only the first
   cargo xtask db-verify --accept-cosmetic 7
                                         the edited comments of V7 are what is recorded now
+  cargo xtask db-verify --down          every down file undoes what its migration does
+  cargo xtask db-verify --down V7       that of V7 does
   cargo xtask db-verify --staged        what is staged changes nothing that is merged or deployed
   cargo xtask db-verify --ci            the same for what is checked out, and all files and their lock
   cargo xtask db-verify --record staging
@@ -77,6 +80,13 @@ pub(crate) struct Args {
     /// Write down in environments.lock how far this database is: all of that is frozen
     #[arg(long, value_name = "NAME", conflicts_with_all = ["offline", "staged", "ci"])]
     record: Option<String>,
+    /// Try every down file, or that of one migration: up, down and up again in a scratch database
+    /// on the same server, where each time everything must be as it was before
+    #[arg(long, value_name = "VERSION", num_args = 0..=1, conflicts_with_all = ["all", "offline", "binary", "staged", "ci", "accept_cosmetic", "record"])]
+    down: Option<Option<String>>,
+    /// The name of the database, typed out, with --down where it is not local or is marked
+    #[arg(long, value_name = "NAME", requires = "down")]
+    confirm: Option<String>,
     /// Exit with 75 when this program is older than its sources
     #[arg(long, hide = true, requires = "staged")]
     if_fresh: bool,
@@ -91,6 +101,9 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args, project: &Project, screen: &Screen) -> Result<u8, Error> {
     if let Some(which) = &args.accept_cosmetic {
         return accept::run(which, project, screen);
+    }
+    if let Some(which) = &args.down {
+        return down::run(which.as_deref(), args.confirm.as_deref(), project, screen);
     }
     if args.staged || args.ci {
         return staged::run(args, project, screen);

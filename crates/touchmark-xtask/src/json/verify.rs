@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Database, Place};
+use super::{Database, Place, Problem};
 
 /// One thing that is wrong between files and database.
 #[derive(Debug, Clone, Serialize)]
@@ -193,4 +193,48 @@ impl Accepted {
             by: None,
         }
     }
+}
+
+/// `db-verify --down`.
+#[derive(Debug, Clone, Serialize)]
+pub struct Proven {
+    /// The database beside which a scratch database was made.
+    pub database: Database,
+    /// Whose down files undo what they do, in order.
+    pub proven: Vec<String>,
+    /// What has no way back.
+    pub left_out: Vec<LeftOut>,
+    /// What is wrong.
+    pub findings: Vec<DownFinding>,
+    /// From the first look at the files to the end.
+    pub elapsed_ms: u64,
+}
+
+/// A migration without a down file.
+#[derive(Debug, Clone, Serialize)]
+pub struct LeftOut {
+    /// Which.
+    pub migration: String,
+    /// Why, for people.
+    pub why: String,
+}
+
+/// One thing that is wrong with a down file.
+#[derive(Debug, Clone, Serialize)]
+pub struct DownFinding {
+    /// What was tried: `up`, `down`, `again` (up after down) or `repeatable` (everything down and
+    /// up with the repeatable files applied).
+    pub kind: &'static str,
+    /// Which migration; with `repeatable`, how far down.
+    pub migration: String,
+    /// The file that is to be mended.
+    pub file: String,
+    /// The same for people.
+    pub message: String,
+    /// All objects that differ with both definitions, as a unified diff.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub diff: Option<String>,
+    /// What the server said, with the place in the file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<Problem>,
 }

@@ -3,6 +3,7 @@
 
 use clap::Parser;
 use postgres::NoTls;
+use touchmark_core::encoded::History;
 use touchmark_engine::cluster::TestServer;
 use touchmark_engine::{Installation, Kind};
 
@@ -46,13 +47,17 @@ fn it_is_like_the_developers_and_leaves_nothing() {
         schema: "hi\"story".into(),
         ..History::default()
     };
+    let home = Home {
+        schema: Some("app".into()),
+        history,
+    };
     let mut seen = String::new();
-    let outcome = with(&odd, &history, &interrupts, &screen, |scratch| {
+    let outcome = with(&odd, &home, &interrupts, &screen, |scratch| {
         seen = value(
             &scratch.url,
             "SELECT concat_ws(' ', left(current_database(), 18), datcollate, getdatabaseencoding(), \
              current_setting('search_path'), current_setting('touchmark.environment', true), \
-             to_regnamespace('\"hi\"\"story\"')) \
+             to_regnamespace('\"hi\"\"story\"'), to_regnamespace('app')) \
              FROM pg_database WHERE datname = current_database()",
         );
         // Its sessions are ended with it.
@@ -62,7 +67,7 @@ fn it_is_like_the_developers_and_leaves_nothing() {
     });
     assert_eq!(
         seen,
-        "touchmark_scratch_ C LATIN1 app, public \"hi\"\"story\""
+        "touchmark_scratch_ C LATIN1 app, public \"hi\"\"story\" app"
     );
     let Err(Error::NotRunning { detail }) = outcome else {
         panic!("{outcome:?}");
@@ -78,7 +83,7 @@ fn it_is_like_the_developers_and_leaves_nothing() {
 
     let panic = std::panic::catch_unwind(|| {
         let work = |_: &Scratch| -> Result<(), Error> { panic!("on purpose") };
-        let _ = with(&odd, &history, &interrupts, &screen, work);
+        let _ = with(&odd, &home, &interrupts, &screen, work);
     });
     assert!(panic.is_err());
     assert_eq!(
@@ -87,7 +92,7 @@ fn it_is_like_the_developers_and_leaves_nothing() {
     );
 
     let mine = database(format!("{}&user=Me", server.url("o\"dd")));
-    let refused = with(&mine, &history, &interrupts, &screen, |_| Ok(()));
+    let refused = with(&mine, &home, &interrupts, &screen, |_| Ok(()));
     insta::assert_snapshot!(refused.unwrap_err().render(false), @r#"
     error: a scratch database is needed, and Me may not create one
     help: a superuser allows it with `ALTER ROLE "Me" CREATEDB`

@@ -8,6 +8,7 @@ mod alembic;
 mod connect;
 mod docs;
 mod doctor;
+mod down;
 mod engine;
 mod examples;
 mod foreign;

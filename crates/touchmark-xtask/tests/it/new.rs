@@ -27,7 +27,8 @@ fn writes_both_files_and_the_result_migrates() {
     "#);
     let down = fs::read_to_string(project.path("migrations/V2__add_user_email_grosse.down.sql"));
     insta::assert_snapshot!(down.unwrap(), @r#"
-    -- Undoes V2__add_user_email_grosse: the schema is afterwards as it was before.
+    -- Undoes V2__add_user_email_grosse: the schema is afterwards as it was before, which
+    -- `cargo xtask db-verify --down` proves.
     --
     -- It is recorded together with the migration, and runs in one transaction: without
     -- CONCURRENTLY, and so without `no-transaction`. With comments only, there is nothing to undo.

@@ -1,7 +1,7 @@
 //! Whether what the migrations make is in a database: held against a scratch database that the same
 //! files were applied to.
 
-use touchmark::{Migrator, Target};
+use touchmark::Target;
 use touchmark_engine::Database;
 
 use crate::catalog::{Depth, Entry, Reader, differences};
@@ -34,27 +34,22 @@ pub(super) fn check(
         "Checking",
         "what the migrations make, in a scratch database",
     );
-    let made = scratch::with(
-        database,
-        &project.home.history,
-        interrupts,
-        screen,
-        |scratch| {
-            let migrated = Migrator::new(&files.encoded())
-                .target(Target::Version(through))
-                .canceller(&interrupts.canceller)
-                .on_event(|_| ())
-                .run(scratch.url.as_str());
-            if let Err(touchmark::Error::Failed(_)) = migrated {
-                screen.odd(
+    let made = scratch::with(database, &project.home, interrupts, screen, |scratch| {
+        let migrated = files
+            .migrator()
+            .target(Target::Version(through))
+            .canceller(&interrupts.canceller)
+            .on_event(|_| ())
+            .run(scratch.url.as_str());
+        if let Err(touchmark::Error::Failed(_)) = migrated {
+            screen.odd(
                 "Failed",
                 "in a scratch database: nothing is known of yours, and nothing was recorded; `--unchecked` leaves the check out",
             );
-            }
-            migrated?;
-            Reader::connect(&scratch.url, &project.home.history)?.read()
-        },
-    );
+        }
+        migrated?;
+        Reader::connect(&scratch.url, &project.home.history)?.read()
+    });
     screen.still();
     let made = made.map_err(with_way_out)?;
     let there = Reader::connect(&database.url, &project.home.history)?.read()?;

@@ -1,0 +1,86 @@
+//! `db-verify --down`: every down file undoes its migration, tried in a scratch database.
+
+mod finding;
+mod prove;
+mod show;
+
+use std::time::Instant;
+
+use touchmark::{Kind, Target};
+
+use crate::error::Error;
+use crate::interrupt::Interrupts;
+use crate::project::{Files, Project};
+use crate::screen::Screen;
+use crate::{database, exit_code, json, scratch, target};
+
+use finding::Finding;
+
+/// What was tried, and how it went.
+#[derive(Default)]
+struct Proof {
+    /// `V3__x`, in the order of the versions.
+    proven: Vec<String>,
+    /// What has no way back, and why.
+    left_out: Vec<json::LeftOut>,
+    findings: Vec<Finding>,
+}
+
+/// `which` is a target such as `V3`: only that one. `name` is the database's, typed out.
+pub(super) fn run(
+    which: Option<&str>,
+    name: Option<&str>,
+    project: &Project,
+    screen: &Screen,
+) -> Result<u8, Error> {
+    let begun = Instant::now();
+    let files = project.read(screen)?;
+    let which = which.map(|which| only(which, &files)).transpose()?;
+    let interrupts = Interrupts::listen()?;
+    let database = database::up(&project.settings()?, screen)?;
+    scratch::permit("db-verify --down", name, &database)?;
+    let work = prove::Work {
+        files: &files,
+        home: &project.home,
+        which,
+        database: &database,
+        interrupts: &interrupts,
+        screen,
+    };
+    let proof = prove::prove(&work)?;
+    show::show(&proof, &files, &database, begun.elapsed(), screen);
+    Ok(match proof.findings.iter().any(Finding::is_up) {
+        _ if proof.findings.is_empty() => exit_code::OK,
+        true => exit_code::MIGRATION,
+        false => exit_code::DOWN,
+    })
+}
+
+/// Where the migration stands that is meant.
+fn only(which: &str, files: &Files) -> Result<usize, Error> {
+    let refuse = |message, help: &str| {
+        let help = help.into();
+        Err(Error::Configuration { message, help })
+    };
+    let Target::Version(version) = target::up(which, files)? else {
+        return refuse(
+            format!("`{which}` is not one migration"),
+            "give its version or its name; without one, all of them are tried",
+        );
+    };
+    let is_it = |m: &touchmark_core::Migration| m.kind != Kind::Repeatable && m.version == version;
+    let migrations = &files.set.migrations;
+    let Some(at) = migrations.iter().position(is_it) else {
+        return refuse(
+            format!("there is no migration with version {version}"),
+            "`cargo xtask db-status` lists them",
+        );
+    };
+    match prove::no_way_back(&migrations[at]) {
+        None => Ok(at),
+        Some(why) => refuse(
+            format!("{} has nothing to be proven: {why}", migrations[at]),
+            "its down file is what `--down` tries",
+        ),
+    }
+}
