@@ -1,14 +1,18 @@
 //! Scripts for psql: what they leave is what a run leaves, and where they must not begin they don't.
 
+mod failures;
+mod names;
+mod refusals;
+
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
 use touchmark::{Migrator, RollbackTarget, Script, Set, Target};
 use touchmark_core::checksum::{self, chain};
-use touchmark_core::encoded::History;
 use touchmark_core::{Checksum, Kind};
 use touchmark_engine::Installation;
+use touchmark_engine::cluster::TestServer;
 
 use crate::harness::*;
 
@@ -292,85 +296,53 @@ INSERT INTO t SELECT '2', a[1:x] FROM (SELECT ARRAY[1, 2, 3], 2) AS y (a, x);",
     check(&[], None, &files, Target::Latest, &[arguments, &one]);
 }
 
-/// The setting `schema`: made where it is missing, and no other one will do.
-#[test]
-fn in_a_schema() {
+/// There and back on a server of another version.
+pub fn on(server: &TestServer) {
     if !has("psql") {
         return;
     }
-    let set = encoded(&[A, A_DOWN, B, B_DOWN, INDEX, VIEW]);
-    let set = Set::from_bytes(&set);
-    let migrator = Migrator::new(&set).schema("te\"nant");
-    let direct = database();
-    migrator.run(&direct.url).unwrap();
-    let db = database();
-    let first = migrator.clone().target(Target::Version(2)).script(None);
-    run(&db.url, &first.unwrap(), ONE);
-    run(&db.url, &migrator.script(Some(2)).unwrap(), ALONE);
-    let dump = |url: &str| {
-        let tables = "SELECT string_agg(oid::regclass::text, ' ' ORDER BY oid::regclass::text) FROM pg_class WHERE relnamespace::regnamespace::text NOT LIKE 'pg_%' AND relnamespace::regnamespace::text <> 'information_schema'";
-        value(url, tables)
-    };
-    assert_eq!(dump(&db.url), dump(&direct.url));
-    assert!(migrator.is_current(&db.url).unwrap());
-    assert_eq!(migrator.audit(&db.url, |_, _| ()).unwrap().faults, []);
-    // Another tenant of the same database.
-    let other = Migrator::new(&set).schema("other");
-    run(&db.url, &other.script(None).unwrap(), ALONE);
-    assert!(other.is_current(&db.url).unwrap() && migrator.is_current(&db.url).unwrap());
-    // The history is elsewhere, and somebody has taken the schema away.
-    let apart = other.clone().schema("third").history("public", "history");
-    run(
-        &db.url,
-        &apart
-            .clone()
-            .target(Target::Version(1))
-            .script(None)
-            .unwrap(),
-        ONE,
+    let db = server.create_database().unwrap();
+    let down = (
+        "V4__i.down.sql",
+        "DROP INDEX a_x; DELETE FROM a WHERE id = 7",
     );
-    client(&db.url)
-        .batch_execute("DROP SCHEMA third CASCADE")
-        .unwrap();
-    let back = apart
-        .rollback_script(Some(1), RollbackTarget::Base)
-        .unwrap();
-    message!(psql(&db.url, &back.sql, ONE).screen(), @r#"
-    ERROR: schema "third" is not there, or may not be used
-    HINT: have the owner run: GRANT USAGE, CREATE ON SCHEMA "third" TO postgres
-    CONTEXT: PL/pgSQL function inline_code_block line 4 at RAISE
-    exit 3
-    "#);
+    let files = [A, A_DOWN, B, B_DOWN, U, U_DOWN, VIEW, OTHER];
+    let later = [A, A_DOWN, B, B_DOWN, U, U_DOWN, INDEX, down, WIDER];
+    run(&db.url, &script(&files, None, Target::Latest), ONE);
+    run(&db.url, &script(&later, Some(3), Target::Latest), ALONE);
+    let set = encoded(&later);
+    let set = Set::from_bytes(&set);
+    let migrator = Migrator::new(&set);
+    assert!(migrator.is_current(&db.url).unwrap());
+    run(&db.url, &undoing(&later, 4, RollbackTarget::Base), ONE);
+    assert_eq!(migrator.audit(&db.url, |_, _| ()).unwrap().faults, []);
+    let tables = "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'";
+    assert_eq!(value(&db.url, tables), "2");
 }
 
-/// Battery 53.
-#[test]
-fn b53_odd_names() {
+/// Through a pooler that gives each transaction another session.
+pub fn through(pooler: &str, db: &str) {
     if !has("psql") {
         return;
     }
-    let history = History {
-        schema: "a\"; DROP--\n:x $touchmark$ 'it".into(),
-        table: "it's {refuse} \\".into(),
-    };
-    let set = encoded_for(&[A, A_DOWN, B, B_DOWN, VIEW], &history);
-    let set = Set::from_bytes(&set).with_build("it's\n\\! false");
-    let later = encoded_for(&[A, A_DOWN, B, B_DOWN, U, U_DOWN, WIDER], &history);
-    let later = Set::from_bytes(&later);
+    let files = [A, B, VIEW];
+    let psql = psql(pooler, &script(&files, None, Target::Latest).sql, ONE);
+    assert_eq!(psql.code, 0, "{}", psql.screen());
+    assert_eq!(locks(db), "0");
+    at_head(db, &files);
+}
+
+/// A standby is refused.
+pub fn refused_by_standby(url: &str) {
+    if !has("psql") {
+        return;
+    }
     for mode in BOTH {
-        let db = database();
-        run(&db.url, &Migrator::new(&set).script(None).unwrap(), mode);
-        run(
-            &db.url,
-            &Migrator::new(&later).script(Some(2)).unwrap(),
-            mode,
+        let said = psql(url, &script(&[A, B], None, Target::Latest).sql, mode).screen();
+        assert_eq!(
+            said,
+            "ERROR: this is a standby\nHINT: run the script on the primary; a standby follows by itself\nexit 3"
         );
-        let migrator = Migrator::new(&later);
-        assert!(migrator.is_current(&db.url).unwrap());
-        assert_eq!(migrator.audit(&db.url, |_, _| ()).unwrap().faults, []);
-        let back = migrator.rollback_script(Some(3), RollbackTarget::Base);
-        run(&db.url, &back.unwrap(), mode);
-        assert_eq!(migrator.audit(&db.url, |_, _| ()).unwrap().faults, []);
     }
 }
 
@@ -456,388 +428,6 @@ fn undone_as_a_rollback_undoes() {
     }
 }
 
-/// What is in the way is named before there is a script.
-#[test]
-fn what_cant_be_undone_is_listed() {
-    let irreversible = (
-        "V2__b.sql",
-        "-- touchmark: irreversible \"the old values are gone\"\nSELECT 1;",
-    );
-    let bare = ("V5__bare.down.sql", "-- touchmark: no-transaction\nVACUUM");
-    let set = encoded(&[A, irreversible, U, ("V5__bare.sql", "SELECT 1"), bare]);
-    let set = Set::from_bytes(&set);
-    let error = Migrator::new(&set).rollback_script(Some(5), RollbackTarget::Base);
-    message!(error.unwrap_err().report(), @r#"
-    error: nothing was undone: V5__bare can't be undone in one transaction: migrations/V5__bare.down.sql has `no-transaction`
-           nothing undoes U3__u in a script: there is no migrations/U3__u.down.sql
-           V2__b is irreversible: the old values are gone
-           nothing undoes V1__a in a script: there is no migrations/V1__a.down.sql
-    help: write it so that it runs in a transaction, as DROP INDEX without CONCURRENTLY does; or go forward with a new migration
-    "#);
-    let error = Migrator::new(&set).rollback_script(Some(4), RollbackTarget::Base);
-    message!(error.unwrap_err().report(), @r#"
-    error: there is no migration with version 4
-    help: the nearest one is 3
-    "#);
-    let error = Migrator::new(&set)
-        .target(Target::Version(1))
-        .script(Some(2));
-    message!(error.unwrap_err().report(), @r#"
-    error: the database is at V2__b, which is beyond version 1
-    help: this only goes forward; `cargo xtask db-rollback 1` undoes what is above version 1
-    "#);
-}
-
-/// A script that must not begin says why, and leaves everything as it is.
-#[track_caller]
-fn refused(url: &str, script: &Script, arguments: &[&str]) -> String {
-    let before = state(url);
-    let psql = psql(url, &script.sql, arguments);
-    assert_eq!(psql.code, 3, "{}", psql.screen());
-    assert_eq!(state(url), before);
-    assert_eq!(locks(url), "0");
-    psql.screen()
-}
-
-fn state(url: &str) -> String {
-    match value(url, "SELECT count(to_regclass(t)) FROM (VALUES ('touchmark_ledger'), ('refinery_schema_history')) AS n (t)").as_str() {
-        "2" => whole(url),
-        count => format!("{count} {}", value(url, "SELECT count(*) FROM pg_class")),
-    }
-}
-
-#[test]
-fn wrong_places_to_begin() {
-    if !has("psql") {
-        return;
-    }
-    let all = [A, B, U];
-    let after = |files: Files| {
-        let db = database();
-        applied(&db.url, &encoded(files));
-        db
-    };
-    // Run twice.
-    let db = after(&all);
-    let both = |db: &str, script: &Script| {
-        let alone = refused(db, script, ALONE);
-        assert_eq!(refused(db, script, ONE), alone);
-        alone
-    };
-    message!(both(&db.url, &script(&all, None, Target::Latest)), @r#"
-    ERROR: this script begins at base, and V1__a is applied; V2__b is applied; U3__u is applied
-    HINT: nothing was changed; the database is at U3 already: was the script run before?
-    exit 3
-    "#);
-    message!(both(&db.url, &script(&all, Some(1), Target::Version(2))), @r#"
-    ERROR: this script begins at V1, and V2__b is applied; U3__u is applied
-    HINT: nothing was changed; the database is at U3, beyond V2
-    exit 3
-    "#);
-    // Nothing there.
-    message!(both(&database().url, &script(&all, Some(1), Target::Latest)), @r#"
-    ERROR: this script begins at V1, and there is no history in schema "public"
-    HINT: nothing was changed; is it the right database? A script for an empty one is made with `cargo xtask db-migrate --sql base:U3`
-    exit 3
-    "#);
-    // Too few, and another text.
-    message!(both(&after(&[A]).url, &script(&all, Some(2), Target::Latest)), @r#"
-    ERROR: this script begins at V2, and V2__b is not applied
-    HINT: nothing was changed; the database is at V1: make the script from there, with `cargo xtask db-migrate --sql V1:U3`
-    exit 3
-    "#);
-    let edited = [
-        ("V1__a.sql", "CREATE TABLE a (id int PRIMARY KEY, x text)"),
-        B,
-        U,
-    ];
-    message!(both(&after(&edited[..2]).url, &script(&all, Some(2), Target::Latest)), @r#"
-    ERROR: this script begins at V2, and V1__a was applied with another text; the row of V1__a in refinery's history is of another text
-    HINT: nothing was changed; `cargo xtask db-verify` shows what differs
-    exit 3
-    "#);
-    let renamed = [("V1__z.sql", A.1), B];
-    message!(both(&after(&renamed).url, &script(&all, Some(2), Target::Latest)), @r#"
-    ERROR: this script begins at V2, and V1__a was applied under the name z; the row of V1__z in refinery's history is of another text
-    HINT: nothing was changed; `cargo xtask db-verify` shows what differs
-    exit 3
-    "#);
-    // A late one, which belongs before.
-    message!(both(&after(&[A, B]).url, &script(&[A, B, ("U0__u.sql", "SELECT 1"), U], Some(2), Target::Latest)), @r#"
-    ERROR: this script begins at V2, and U0__u is not applied
-    HINT: nothing was changed; `cargo xtask db-migrate` applies what came late; a script does not
-    exit 3
-    "#);
-    // Repeatable ones that a script from base can't know of.
-    message!(both(&after(&[VIEW_ALONE]).url, &script(&all, None, Target::Latest)), @r#"
-    ERROR: this script begins at base, and R__one is applied, and this script knows of no such
-    HINT: nothing was changed; `cargo xtask db-migrate`, or a start of the program, knows what to do with it
-    exit 3
-    "#);
-    message!(both(&after(&[A, VIEW_ALONE]).url, &script(&all, Some(1), Target::Latest)), @r#"
-    ERROR: this script begins at V1, and R__one is applied, and this script knows of no such
-    HINT: nothing was changed; `cargo xtask db-migrate`, or a start of the program, knows what to do with it
-    exit 3
-    "#);
-}
-
-#[test]
-fn records_that_contradict_each_other() {
-    if !has("psql") {
-        return;
-    }
-    let refused_after = |change: &str| {
-        let db = database();
-        applied(&db.url, &encoded(&[A, B, VIEW]));
-        client(&db.url).batch_execute(change).unwrap();
-        refused(
-            &db.url,
-            &script(&[A, B, U, VIEW], Some(2), Target::Latest),
-            ONE,
-        )
-    };
-    message!(refused_after("DELETE FROM refinery_schema_history WHERE version = 1"), @r#"
-    ERROR: this script begins at V2, and the row of V1__a in refinery's history is gone
-    HINT: nothing was changed; `cargo xtask db-verify` shows what differs
-    exit 3
-    "#);
-    message!(refused_after("UPDATE refinery_schema_history SET checksum = '7' WHERE version = 2"), @r#"
-    ERROR: this script begins at V2, and the row of V2__b in refinery's history is of another text
-    HINT: nothing was changed; `cargo xtask db-verify` shows what differs
-    exit 3
-    "#);
-    message!(refused_after("DELETE FROM touchmark_ledger WHERE version = 2"), @r#"
-    ERROR: this script begins at V2, and V2__b was applied by refinery, and the ledger does not know it
-    HINT: nothing was changed; `cargo xtask db-migrate V2` takes over what refinery applied, and so does a start of the program
-    exit 3
-    "#);
-    message!(refused_after("DROP TABLE touchmark_ledger"), @r#"
-    ERROR: this script begins at V2, and V1__a was applied by refinery, and the ledger does not know it; V2__b was applied by refinery, and the ledger does not know it
-    HINT: nothing was changed; `cargo xtask db-migrate V2` takes over what refinery applied, and so does a start of the program
-    exit 3
-    "#);
-    message!(refused_after("UPDATE touchmark_ledger SET chain = leaf WHERE id = 3"), @r#"
-    ERROR: the last chain value of the ledger does not follow from its rows
-    HINT: nothing was changed; `cargo xtask db-verify` names what was changed by hand
-    exit 3
-    "#);
-    let plain = database();
-    applied(&plain.url, &encoded(&[A, B]));
-    client(&plain.url)
-        .batch_execute("UPDATE touchmark_ledger SET chain = leaf WHERE id = 2")
-        .unwrap();
-    message!(refused(&plain.url, &script(&[A, B, U], Some(2), Target::Latest), ALONE), @r#"
-    ERROR: the last chain value of the ledger does not follow from its rows
-    HINT: nothing was changed; `cargo xtask db-verify` names what was changed by hand
-    exit 3
-    "#);
-    message!(refused_after("UPDATE touchmark_ledger SET state = 'running', statements_done = 1 WHERE id = 2"), @r#"
-    ERROR: this script begins at V2, and V2__b is unfinished after statement 1
-    HINT: nothing was changed; `cargo xtask db-migrate` takes up what is unfinished, and so does a start of the program
-    exit 3
-    "#);
-    message!(refused_after("UPDATE touchmark_ledger SET state = 'running' WHERE kind = 'R'"), @r#"
-    ERROR: this script begins at V2, and R__v is unfinished after statement 0
-    HINT: nothing was changed; `cargo xtask db-migrate` takes up what is unfinished, and so does a start of the program
-    exit 3
-    "#);
-    message!(refused_after("CREATE SCHEMA z; ALTER TABLE refinery_schema_history SET SCHEMA z; DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET search_path = z, public', current_database()); END $$"), @r#"
-    ERROR: the history was looked for in schema "public", and there is one in schema z
-    HINT: nothing was changed; make the script with --history-schema z
-    exit 3
-    "#);
-}
-
-#[test]
-fn what_is_in_the_way_of_any_script() {
-    if !has("psql") {
-        return;
-    }
-    let db = database();
-    let from_base = script(&[A, B], None, Target::Latest);
-    // Another run.
-    let mut other = client(&db.url);
-    let key = from_base.sql.split("pg_try_advisory_lock(").nth(1).unwrap();
-    let key = key.split(')').next().unwrap();
-    other
-        .batch_execute(&format!(
-            "SET application_name = 'the other'; SELECT pg_advisory_lock({key})"
-        ))
-        .unwrap();
-    for mode in BOTH {
-        let psql = psql(&db.url, &from_base.sql, mode);
-        let said = psql.screen();
-        assert!(
-            said.starts_with("ERROR: another migration run goes on: pid "),
-            "{said}"
-        );
-        assert!(said.contains("(the other)"), "{said}");
-        assert_eq!(psql.code, 3);
-    }
-    drop(other);
-    eventually("the lock is free", || locks(&db.url) == "0");
-    // Settings of the role.
-    client(&db.url).batch_execute("DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET default_transaction_isolation = serializable', current_database()); EXECUTE format('ALTER DATABASE %I SET standard_conforming_strings = off', current_database()); END $$").unwrap();
-    message!(refused(&db.url, &from_base, ONE), @r#"
-    ERROR: the transaction is serializable, and it must be read committed
-    HINT: nothing was changed; put PGOPTIONS='-c default_transaction_isolation=read\ committed' before psql
-    exit 3
-    "#);
-    run(&db.url, &from_base, ALONE);
-    // Without a transaction, in one.
-    let bare = script(&[A, B, INDEX], Some(2), Target::Latest);
-    message!(refused(&db.url, &bare, ONE), @r#"
-    ERROR: a part of this script can't run inside of a transaction: V4__i
-    HINT: nothing was changed; run the script without -1, and without BEGIN before it
-    exit 3
-    "#);
-    message!(refused(&db.url, &bare, &["-c", "BEGIN"]), @r#"
-    ERROR: a part of this script can't run inside of a transaction: V4__i
-    HINT: nothing was changed; run the script without -1, and without BEGIN before it
-    exit 3
-    "#);
-    run(&db.url, &bare, ALONE);
-}
-
-/// Only to see whether it would work.
-#[test]
-fn a_trial_leaves_nothing() {
-    if !has("psql") {
-        return;
-    }
-    let db = database();
-    let before = state(&db.url);
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("script.sql");
-    fs::write(&file, script(&[A, B, VIEW], None, Target::Latest).sql).unwrap();
-    let output = Command::new("psql")
-        .args(["-X", "-d", &db.url, "-c", "BEGIN", "-f"])
-        .arg(&file)
-        .args(["-c", "ROLLBACK"])
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{output:?}");
-    assert_eq!(state(&db.url), before);
-}
-
-#[test]
-fn an_error_in_the_middle() {
-    if !has("psql") {
-        return;
-    }
-    let bad = ("V2__b.sql", "CREATE TABLE b ();\n-- é\nSELECT nix;");
-    let files = [A, bad, U];
-    let db = database();
-    let failed = psql(&db.url, &script(&files, None, Target::Latest).sql, ALONE);
-    message!(failed.screen(), @r#"
-    ERROR: column "nix" does not exist
-    LINE 3: SELECT nix;
-                   ^
-    exit 3
-    "#);
-    assert_eq!(failed.stdout, "1 of 3: V1__a\n2 of 3: V2__b\n");
-    assert_eq!(applied(&db.url, &encoded(&[A])), Vec::<String>::new());
-    assert_eq!(
-        value(&db.url, "SELECT count(*) FROM refinery_schema_history"),
-        "1"
-    );
-    run(&db.url, &script(&[A, B, U], Some(1), Target::Latest), ALONE);
-    at_head(&db.url, &[A, B, U]);
-    let db = database();
-    let before = state(&db.url);
-    assert_eq!(
-        psql(&db.url, &script(&files, None, Target::Latest).sql, ONE).code,
-        3
-    );
-    assert_eq!(state(&db.url), before);
-    // It gets through the build in a function.
-    let ends = (
-        "V2__p.sql",
-        "CREATE PROCEDURE p() LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_advisory_unlock_all(); END $$;\nCALL p();",
-    );
-    let db = database();
-    message!(psql(&db.url, &script(&[A, ends], None, Target::Latest).sql, ALONE).screen(), @r#"
-    ERROR: it ended its transaction, or gave up the migration lock, so that it can't be recorded
-    HINT: take COMMIT and ROLLBACK out of it; through a transaction pooler, run the script with -1
-    CONTEXT: PL/pgSQL function inline_code_block line 4 at RAISE
-    exit 3
-    "#);
-    assert_eq!(value(&db.url, "SELECT count(*) FROM touchmark_ledger"), "1");
-}
-
-/// What a script leaves unfinished, a run takes up.
-#[test]
-fn a_run_takes_up_what_a_script_began() {
-    if !has("psql") {
-        return;
-    }
-    let unique = (
-        "V2__n.sql",
-        "-- touchmark: no-transaction\nINSERT INTO a VALUES (1, 'x'), (2, 'x');\nCREATE UNIQUE INDEX CONCURRENTLY a_x ON a (x);",
-    );
-    let files = [A, unique];
-    let db = database();
-    let failed = psql(&db.url, &script(&files, None, Target::Latest).sql, ALONE);
-    message!(failed.screen(), @r#"
-    ERROR: could not create unique index "a_x"
-    DETAIL: Key (x)=(x) is duplicated.
-    ERROR: statement 2 of V2__n failed; those before it stay, and are recorded
-    HINT: `cargo xtask db-migrate` goes on with it, and so does a start of the program; `cargo xtask db-resolve V2 --abandon` gives it up
-    exit 3
-    "#);
-    let next = "SELECT concat(state, statements_done, next_statement) FROM touchmark_ledger WHERE version = 2";
-    assert_eq!(value(&db.url, next), "running1failed");
-    message!(refused(&db.url, &script(&[A, unique, U], Some(2), Target::Latest), ALONE), @r#"
-    ERROR: this script begins at V2, and V2__n is unfinished after statement 1
-    HINT: nothing was changed; `cargo xtask db-migrate` takes up what is unfinished, and so does a start of the program
-    exit 3
-    "#);
-    client(&db.url)
-        .batch_execute("DELETE FROM a WHERE id = 2")
-        .unwrap();
-    assert_eq!(applied(&db.url, &encoded(&files)), ["V2__n"]);
-    at_head(&db.url, &files);
-    // What is in the way is not marked, so that it is not taken for its work.
-    let db = database();
-    applied(&db.url, &encoded(&[A]));
-    client(&db.url)
-        .batch_execute("CREATE INDEX a_x ON a (x)")
-        .unwrap();
-    assert_eq!(
-        psql(&db.url, &script(&files, Some(1), Target::Latest).sql, ALONE).code,
-        3
-    );
-    assert_eq!(value(&db.url, next), "running1");
-    assert!(migrate(&db.url, &encoded(&files)).is_err());
-}
-
-/// Wherever it is cut off, psql fails, and what is recorded is what was done.
-#[test]
-fn a_script_that_was_cut_off() {
-    if !has("psql") {
-        return;
-    }
-    let files = [A, B, VIEW];
-    let whole = script(&files, None, Target::Latest).sql;
-    let db = database();
-    let empty = state(&db.url);
-    let lines: Vec<_> = whole.split_inclusive('\n').collect();
-    // The first line of psql's own.
-    let first = lines
-        .iter()
-        .position(|line| line.starts_with("\\if true"))
-        .unwrap();
-    for end in (first + 1..lines.len()).step_by(11) {
-        let part = lines[..end].concat();
-        assert_ne!(psql(&db.url, &part, ONE).code, 0, "{end}");
-        assert_eq!(state(&db.url), empty, "{end}");
-        let other = database();
-        assert_ne!(psql(&other.url, &part, ALONE).code, 0, "{end}");
-        applied(&other.url, &encoded(&files));
-        at_head(&other.url, &files);
-    }
-}
-
 /// The same set gives the same script, so that what was looked at is what is run.
 #[test]
 fn the_same_set_gives_the_same_script() {
@@ -859,10 +449,13 @@ fn the_same_set_gives_the_same_script() {
     --   V2__b
     --   R__v, where it is not applied as it is here
     --
-    -- Run it with psql, as the role that the program migrates with: what is made belongs to it.
+    -- What is made belongs to the role that runs it: take the one that the program migrates with.
+    --
+    -- Run it with psql:
     --   psql -X -f FILE DATABASE       each in a transaction: those before one that fails stay
     --   psql -X -1 -f FILE DATABASE    all in one transaction, or nothing
     --   psql -X -c BEGIN -f FILE -c ROLLBACK DATABASE    only to see whether it would work
+    -- Without -1, connect to the server itself: a transaction pooler would lose the lock.
     --
     -- It begins only on a database that is at V1, with the texts that it was made from, and while no other
     -- migration run goes on; otherwise it says why, changes nothing, and psql exits with 3. A statement that

@@ -8,6 +8,7 @@ use touchmark_engine::Installation;
 use touchmark_engine::cluster::{TestDatabase, TestServer};
 
 use crate::harness::*;
+use crate::script;
 
 const A: (&str, &str) = (
     "V1__a.sql",
@@ -41,6 +42,7 @@ fn a_standby_starts_at_head_and_refuses_work() {
     );
     let error = migrate(&empty.url, &set).unwrap_err();
     assert!(matches!(error, Error::Standby { pending: 1 }), "{error:?}");
+    script::refused_by_standby(&empty.url);
 }
 
 /// PgBouncer in transaction mode before a database, stopped at the end of the test.
@@ -216,6 +218,7 @@ fn on_major(major: u32) {
         .unwrap();
     assert!(migrator.is_current(&db.url).unwrap());
     assert_eq!(migrator.audit(&db.url, |_, _| {}).unwrap().faults, []);
+    script::on(&server);
 }
 
 #[test]
@@ -226,6 +229,17 @@ fn on_postgresql_13() {
 #[test]
 fn on_postgresql_18() {
     on_major(18);
+}
+
+#[test]
+fn a_script_through_a_pooler() {
+    let db = database();
+    let Some(bouncer) = Bouncer::start(&db) else {
+        return;
+    };
+    let leak = "SET search_path = nowhere; SET standard_conforming_strings = off";
+    client(&bouncer.url()).batch_execute(leak).unwrap();
+    script::through(&bouncer.url(), &db.url);
 }
 
 /// The tables that the run made are rolled back with the migration that met a lock.

@@ -94,8 +94,8 @@ pub(super) fn place(tables: &Tables, route: &Route) -> String {
                 tables.schema
             )),
             &literal(&format!(
-                "nothing was changed; is it the right database? A script for an empty one is made with `cargo xtask {} base:{}`",
-                route.command, route.to
+                "nothing was changed; is it the right database? A script for an empty one is made with `cargo xtask db-migrate --sql base:{}`",
+                route.to
             )),
         ),
     };
@@ -181,7 +181,7 @@ BEGIN
         SELECT pg_catalog.pg_get_userbyid(c.relowner) INTO owner FROM pg_catalog.pg_class AS c WHERE c.oid = {ledger}::pg_catalog.regclass;
         IF owner <> current_user THEN
             RAISE WARNING 'what is made will belong to %, and the ledger belongs to %', current_user, owner
-                USING HINT = pg_catalog.format('if that is not meant, connect as %s', owner);
+                USING HINT = pg_catalog.format('if that is not meant, connect as %s, or put PGOPTIONS=''-c role=%s'' before psql', owner, owner);
         END IF;
     END IF;
 END

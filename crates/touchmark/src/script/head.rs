@@ -17,6 +17,8 @@ pub(super) struct Head<'h> {
     pub migrations: &'h [MigrationId],
     /// Whether repeatable ones are left out that are applied as they are.
     pub only_changed: bool,
+    /// What else to think of before.
+    pub data: &'static str,
 }
 
 /// What, from which build, from where to where, and how to run it.
@@ -63,10 +65,9 @@ pub(super) fn head(context: &Context, head: &Head) -> String {
         format!("  {id}{note}")
     }));
     lines.push(String::new());
-    lines.push(
-        "Run it with psql, as the role that the program migrates with: what is made belongs to it."
-            .into(),
-    );
+    lines.push(head.data.into());
+    lines.push(String::new());
+    lines.push("Run it with psql:".into());
     lines.push(
         "  psql -X -f FILE DATABASE       each in a transaction: those before one that fails stay"
             .into(),
@@ -80,6 +81,10 @@ pub(super) fn head(context: &Context, head: &Head) -> String {
         false => lines
             .push("Not with -1, because a part of it can't run inside of a transaction.".into()),
     }
+    lines.push(
+        "Without -1, connect to the server itself: a transaction pooler would lose the lock."
+            .into(),
+    );
     lines.push(String::new());
     lines.push(format!(
         "It begins only on a database that is at {}, with the texts that it was made from, and while no other",

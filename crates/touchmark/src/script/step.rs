@@ -1,0 +1,176 @@
+//! One migration in a script: what a run would send, in psql's words.
+
+use touchmark_core::StatementKind;
+use touchmark_core::encoded::EncodedScript;
+
+use super::frame::ENCODING;
+use super::psql::{between_dollars, block, quiet};
+use crate::history::{self, DOWN, Entry, Texts, UP};
+use crate::no_transaction::{self, RESET};
+use crate::plan::Step;
+use crate::rows::MigrationId;
+use crate::run::Context;
+use crate::sql::{ident, literal};
+use crate::transaction::{Body, Part, settings};
+use crate::undo::UndoStep;
+
+pub(super) fn apply(context: &Context, step: &Step, chain: &str) -> String {
+    let migration = &context.set[step.position];
+    let entry = Entry {
+        migration,
+        build: context.build,
+        texts: Texts::Variables,
+    };
+    let mut sql = variable("up", &step.id.to_string(), migration.up.sql);
+    if let Some(down) = &migration.down {
+        sql += "-- What undoes it: recorded, and not executed.\n";
+        sql += &variable("down", &format!("{}_down", step.id), down.sql);
+    }
+    if migration.up.directives.no_transaction {
+        return sql + &statements(context, &entry, chain);
+    }
+    let refinery = history::refinery_sql(context.tables, migration);
+    let ledger = history::insert_sql(context.tables, &entry, chain);
+    let body = Body::of_script(&migration.up);
+    let rows = format!("{}\n{ledger}", refinery.trim_end());
+    sql + &transaction(context, &body, UP, rows.trim_start())
+}
+
+pub(super) fn undo(context: &Context, step: &UndoStep, marks: bool) -> String {
+    let Context { tables, build, .. } = context;
+    let mut sql = variable("down", &format!("{}_down", step.id), &step.sql);
+    // The row that counts: of a version that was undone before, there are several.
+    let row = format!(
+        "(SELECT pg_catalog.max(id) FROM {} WHERE kind <> 'R' AND version = {} AND state <> 'abandoned')",
+        tables.ledger, step.id.version
+    );
+    let mut rows = match marks {
+        true => format!("{};\n", history::marks_sql(tables, build)),
+        false => String::new(),
+    };
+    rows += &history::undone_sql(tables, (&step.id, row), DOWN, build, step.chain);
+    let script = EncodedScript {
+        sql: &step.sql,
+        directives: step.directives.clone(),
+        statements: step.statements.clone(),
+    };
+    let place = step.source.to_string();
+    sql += &transaction(context, &Body::of_down(&script, &place), DOWN, &rows);
+    sql
+}
+
+/// A text, as a variable of psql.
+fn variable(name: &str, tag: &str, text: &str) -> String {
+    // The line end before the text is not part of it.
+    quiet(&format!(
+        "SELECT pg_catalog.substr({}, 2) AS {name}",
+        between_dollars(tag, text)
+    ))
+}
+
+/// One transaction, as a run has it: `text` is the literal of what is executed.
+fn transaction(context: &Context, body: &Body, text: &str, rows: &str) -> String {
+    let mut sql = OPEN.to_owned();
+    for setting in settings(context, body) {
+        sql += &quiet(&setting);
+    }
+    sql += &in_schema(context);
+    sql += &format!("SELECT {text} \\gexec\nSELECT :'touchmark_after' \\gexec\n");
+    sql + rows + ";\n" + CLOSE
+}
+
+pub(super) const OPEN: &str = "\\if :touchmark_alone\nBEGIN;\n\\endif\n";
+pub(super) const CLOSE: &str = "\\if :touchmark_alone\nCOMMIT;\n\\endif\n";
+
+/// Fails where unqualified names would be created elsewhere, which the server would do without a word.
+fn in_schema(context: &Context) -> String {
+    let Some(path) = &context.tables.search_path else {
+        return String::new();
+    };
+    let schema = ident(&path.schema);
+    block(&format!(
+        "BEGIN
+    IF NOT {} THEN
+        RAISE EXCEPTION USING MESSAGE = {},
+            HINT = {} || pg_catalog.quote_ident(current_user);
+    END IF;
+END
+",
+        path.is_found(),
+        literal(&format!("schema {schema} is not there, or may not be used")),
+        literal(&format!(
+            "have the owner run: GRANT USAGE, CREATE ON SCHEMA {schema} TO "
+        )),
+    ))
+}
+
+/// Statement by statement, so that `db-migrate` takes it up where it was interrupted.
+fn statements(context: &Context, entry: &Entry, chain: &str) -> String {
+    let Context { tables, .. } = context;
+    let row = ":touchmark_id";
+    let migration = entry.migration;
+    let mut sql = format!("{} \\gset touchmark_\n", history::intent_sql(tables, entry));
+    let all = &migration.up.statements;
+    for (at, statement) in all.iter().enumerate() {
+        let body = Body {
+            script: &migration.up,
+            first: at,
+            count: 1,
+            part: Part::Up,
+        };
+        sql += &format!("-- Statement {} of {}.\n", at + 1, all.len());
+        sql += &variable("statement", "statement", body.text().0);
+        let done = history::progress_sql(tables, row, at + 1);
+        if statement.kind == StatementKind::Transactional {
+            sql += &transaction(context, &body, STATEMENT, &done);
+            continue;
+        }
+        sql += &quiet(&no_transaction::settings(&migration.up.directives));
+        if let Some(path) = &tables.search_path {
+            sql += &quiet(&format!("SET search_path = {}", path.value()));
+        }
+        sql += &in_schema(context);
+        // What is there already is not marked: it would be taken for its work.
+        let mark = history::next_sql(tables, row, "started");
+        sql += &match no_transaction::in_the_way_sql(&statement.kind) {
+            Some(there) => format!("{mark} AND NOT EXISTS ({there});\n"),
+            None => quiet(&mark),
+        };
+        let failed = history::next_sql(tables, row, "failed");
+        let id = MigrationId::of(migration);
+        sql += &format!(
+            "\\set LAST_ERROR_SQLSTATE 00000
+\\set ON_ERROR_STOP off
+SELECT {STATEMENT} \\gexec
+\\set ON_ERROR_STOP on
+{RESET};
+{ENCODING};
+SELECT :'LAST_ERROR_SQLSTATE' <> '00000' AS failed \\gset touchmark_
+\\if :touchmark_failed
+{failed} AND next_statement = 'started';
+\\set SHOW_CONTEXT never
+{}\\endif
+{done};
+",
+            block(&format!(
+                "BEGIN
+    RAISE EXCEPTION USING MESSAGE = {}, HINT = {};
+END
+",
+                literal(&format!(
+                    "statement {} of {id} failed; those before it stay, and are recorded",
+                    at + 1
+                )),
+                literal(&format!(
+                    "`cargo xtask db-migrate` goes on with it, and so does a start of the program; `cargo xtask db-resolve {} --abandon` gives it up",
+                    id.short()
+                )),
+            ))
+        );
+    }
+    let finish = history::finish_sql(tables, row, chain);
+    let refinery = history::refinery_sql(tables, migration);
+    sql + &format!("BEGIN;\n{}\n{finish};\nCOMMIT;\n", refinery.trim_end())
+}
+
+const STATEMENT: &str = ":'touchmark_statement'";
