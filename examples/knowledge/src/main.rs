@@ -16,7 +16,7 @@ const USAGE: &str = "usage: knowledge              lists the entries
 
 fn main() -> ExitCode {
     // What `cargo xtask db-up` wrote; the environment goes before it.
-    dotenvy::dotenv().ok();
+    dotenvy::from_path(".env").ok();
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match run(&arguments) {
         Ok(()) => ExitCode::SUCCESS,

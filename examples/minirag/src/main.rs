@@ -22,7 +22,7 @@ const OVERLAP: usize = 60;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     // What `cargo xtask db-up` wrote, or you; the environment goes before it.
-    dotenvy::dotenv().ok();
+    dotenvy::from_path(".env").ok();
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match run(&arguments).await {
         Ok(()) => ExitCode::SUCCESS,

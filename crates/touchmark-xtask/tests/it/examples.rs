@@ -55,7 +55,7 @@ fn check(name: &str, said: &[&str]) {
     let lock = |root: &Path| fs::read_to_string(root.join("Cargo.lock")).unwrap();
     assert!(
         lock(&example.root) == lock(&source(name)),
-        "examples/{name}/Cargo.lock is not complete any more: copy the workspace's over it, and run `cargo metadata` there"
+        "examples/{name}/Cargo.lock is behind: run `scripts/lock-examples`"
     );
 }
 
@@ -169,6 +169,29 @@ fn minirag() {
             "Build        cargo xtask db-migrate",
             "Verified 4 applied, all as their files",
             "test result: ok. 3 passed",
+            "+ cargo xtask db-down --volumes",
+        ],
+    );
+}
+
+#[test]
+fn discovery() {
+    check(
+        "discovery",
+        &[
+            "+ cargo xtask db-migrate",
+            "3 applied, nothing pending, head V3",
+            "no notebooks yet",
+            "notebooks_name_key",
+            "2 undone, head V1",
+            "2 applied, nothing pending, head V3",
+            "whales: 2 sources [sea]",
+            "3 undone, nothing is applied",
+            "3 applied, nothing pending, head V3",
+            "+ cargo xtask db-docs --check",
+            "0 errors",
+            "Verified 3 applied, all as their files",
+            "test result: ok. 56 passed",
             "+ cargo xtask db-down --volumes",
         ],
     );

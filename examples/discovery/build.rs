@@ -1,0 +1,5 @@
+//! Checks `migrations/` and embeds it.
+
+fn main() {
+    touchmark_build::embed("migrations")
+}

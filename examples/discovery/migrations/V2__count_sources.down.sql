@@ -1,0 +1,3 @@
+DROP TRIGGER sources_are_counted ON sources;
+DROP TRIGGER no_sources_are_counted ON sources;
+DROP FUNCTION count_sources();
