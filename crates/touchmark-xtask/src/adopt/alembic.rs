@@ -67,8 +67,8 @@ fn in_versions(
         return Err(Error::Found {
             message: format!("no file has the revision {} of Alembic", unknown.join(", ")),
             help: format!(
-                "keep the line `-- Running upgrade … -> {0}` that `alembic upgrade head --sql` writes above its SQL, or say which \
-                 version it is: `--map {0}=VERSION`",
+                "keep the line `-- Running upgrade … -> {0}` that `alembic upgrade head --sql` writes, above its SQL, or where it has none, \
+                 at the end of the file before; or say which version it is: `--map {0}=VERSION`",
                 unknown[0]
             ),
             code: exit_code::MISSING,

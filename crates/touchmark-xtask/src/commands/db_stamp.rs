@@ -23,15 +23,16 @@ use check::{Checked, check};
 /// Record migrations as applied without running them
 ///
 /// For a database that was made by hand or by another tool. Everything up to TARGET that is not
-/// recorded is recorded, all or nothing; repeatable files are left to the next db-migrate. Shows
-/// the plan and asks.
+/// recorded is recorded, all or nothing; repeatable files are left to the next db-migrate. Before
+/// that the same files are applied to a scratch database, and what they make there must be in yours.
+/// Shows the plan and asks.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   cargo xtask db-stamp V3               versions up to 3 are in this database already
   cargo xtask db-stamp head             all of them are
   cargo xtask db-stamp --adopt          what sqlx, diesel, Alembic or refinery has recorded as applied
   cargo xtask db-stamp --adopt alembic --map ae1027a6acf=V3
-  cargo xtask db-stamp V3 --dry-run     what would be recorded; records nothing")]
+  cargo xtask db-stamp V3 --dry-run     what would be recorded, and whether it is true; records nothing")]
 pub(crate) struct Args {
     /// How far: head, a version such as 3 or V3 or the beginning of one, a name, or +1
     #[arg(required_unless_present_any = ["through", "adopt"], allow_hyphen_values = true)]
@@ -45,7 +46,7 @@ pub(crate) struct Args {
     /// For --adopt alembic: which version a revision is; may be given several times
     #[arg(long, value_name = "REVISION=VERSION", requires = "adopt")]
     map: Vec<Mapping>,
-    /// Don't look whether it is true
+    /// Don't look whether what the migrations make is there
     #[arg(long)]
     unchecked: bool,
     /// Don't ask; enough for a local database that is not marked

@@ -291,3 +291,23 @@ fn what_is_mistyped() {
         assert!(run.stderr.contains(expected), "{}", run.screen());
     }
 }
+
+/// What the check makes lies where the schema of the configuration says.
+#[test]
+fn in_a_schema_of_its_own() {
+    let project = project();
+    let schema = ["--schema", "app", "--yes"];
+    let run = |target: &str| project.run(&[&["db-stamp", target], &schema[..]].concat());
+    let empty = run("V2");
+    assert_eq!(empty.code, 33, "{}", empty.screen());
+    assert!(
+        empty.stderr.contains("table app.users is not there"),
+        "{}",
+        empty.screen()
+    );
+    let made = "CREATE SCHEMA app; CREATE TABLE app.users (id bigint PRIMARY KEY, email text)";
+    project.client().batch_execute(made).unwrap();
+    assert_eq!(run("V2").code, 0);
+    project.ok(&["db-migrate", "--schema", "app"]);
+    project.ok(&["db-verify", "--schema", "app"]);
+}

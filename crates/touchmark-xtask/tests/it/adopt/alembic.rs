@@ -49,14 +49,18 @@ fn alembic() -> Option<Project> {
     );
     fs::write(project.path("alembic.ini"), ini).unwrap();
     for (revision, before, up, down) in REVISIONS {
-        let text = format!(
-            "from alembic import op\nimport sqlalchemy as sa\nrevision = '{revision}'\ndown_revision = {before}\n\
-             def upgrade():\n    {up}\ndef downgrade():\n    {down}\n"
-        );
-        let file = format!("alembic/versions/{revision}_.py");
-        fs::write(project.path(&file), text).unwrap();
+        revise(&project, revision, before, up, down);
     }
     Some(project)
+}
+
+fn revise(project: &Project, revision: &str, before: &str, up: &str, down: &str) {
+    let text = format!(
+        "from alembic import op\nimport sqlalchemy as sa\nrevision = '{revision}'\ndown_revision = {before}\n\
+         def upgrade():\n    {up}\ndef downgrade():\n    {down}\n"
+    );
+    let file = format!("alembic/versions/{revision}_.py");
+    fs::write(project.path(&file), text).unwrap();
 }
 
 #[track_caller]
@@ -107,6 +111,23 @@ fn from_alembic() {
     project.ok(&["db-rollback", "base", "--yes"]);
 }
 
+/// A merge of two branches has no SQL: its comment stands at the end of the file before.
+#[test]
+fn merged_branches() {
+    let Some(project) = alembic() else { return };
+    let up = "op.create_table('orders', sa.Column('id', sa.Integer(), primary_key=True), sa.Column('kind', sa.Enum('a', name='kind')))";
+    let down = "op.drop_table('orders'); op.execute('DROP TYPE kind')";
+    revise(&project, "b1", "'1975ea83b712'", up, down);
+    revise(&project, "m1", "('27c6a30d7c24', 'b1')", "pass", "pass");
+    run_alembic(&project, &["upgrade", "head"]);
+    follow("Alembic", &project);
+    let json = adopt(&project, &["--json"]).json();
+    assert_eq!(json["stamped"].as_array().unwrap().len(), 4, "{json}");
+    assert_eq!(json["adopt"], "alembic");
+    project.ok(&["db-rollback", "base", "--yes"]);
+    project.ok(&["db-migrate"]);
+}
+
 #[test]
 fn what_no_file_says_is_mapped() {
     let Some(project) = alembic() else { return };
@@ -139,7 +160,7 @@ fn what_no_file_says_is_mapped() {
     }
     screen!(adopt(&project, &[]), @r#"
     error: no file has the revision ae1027a6acf of Alembic
-    help: keep the line `-- Running upgrade … -> ae1027a6acf` that `alembic upgrade head --sql` writes above its SQL, or say which version it is: `--map ae1027a6acf=VERSION`
+    help: keep the line `-- Running upgrade … -> ae1027a6acf` that `alembic upgrade head --sql` writes, above its SQL, or where it has none, at the end of the file before; or say which version it is: `--map ae1027a6acf=VERSION`
     ---
     exit 22
     "#);
