@@ -71,8 +71,20 @@ END
             "SELECT {} AS after",
             between_dollars("after", &(check + &clean.collect::<String>()))
         ))
-    )
+    ) + UNFINISHED
 }
+
+/// psql before 15 commits with `-1` whatever has gone wrong on its own side, and so may somebody who
+/// has typed `BEGIN`.
+const UNFINISHED: &str = "\\if :touchmark_alone
+\\else
+-- Until the end is reached, a COMMIT fails, because it wants the rows of this cursor.
+SELECT 'DECLARE touchmark_unfinished CURSOR WITH HOLD FOR
+    SELECT (''the script was cut off, and nothing of it is kept ''::text || pg_catalog.random())::int;' AS unfinished \\gset touchmark_
+SELECT :'touchmark_unfinished' \\gexec
+SELECT :'touchmark_after' || :'touchmark_unfinished' AS after \\gset touchmark_
+\\endif
+";
 
 /// The tables, where they are missing.
 pub(super) fn create(context: &Context) -> String {
@@ -102,6 +114,7 @@ pub(super) fn end(context: &Context, to: &str) -> String {
 \\if :touchmark_alone
 SELECT pg_catalog.pg_advisory_unlock({}) AS unlocked \\gset touchmark_
 {}\\else
+CLOSE touchmark_unfinished;
 {}\\endif
 \\endif
 ",
