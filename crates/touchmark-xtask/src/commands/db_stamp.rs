@@ -5,7 +5,7 @@ mod check;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use touchmark::{MigrationId, Migrator, StampPlan, Step, Target};
+use touchmark::{MigrationId, StampPlan, Step, Target};
 use touchmark_engine::{Database, url};
 
 use super::db_migrate::{millis, took};
@@ -89,8 +89,8 @@ pub(crate) fn run(args: &Args, project: &Project, screen: &Screen) -> Result<u8,
         true => database::running(project, screen)?,
         false => database::up(&project.settings()?, screen)?,
     };
-    let set = files.encoded().with_build(BUILD);
-    let migrator = Migrator::new(&set)
+    let migrator = files
+        .migrator_of(BUILD)
         .wait(Duration::from_secs(args.wait))
         .canceller(&interrupts.canceller);
     let adoption = match typed {
