@@ -64,9 +64,7 @@ pub(super) fn compute(
         .map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]]).to_string())
         .collect();
     let body = format!(
-        "-- The chain value after each step commits to what is applied then. It is BLAKE3's derive_key over
--- 64 bytes: the value before, and the checksum of the migration.
-DECLARE
+        "DECLARE
     mask CONSTANT bigint := 4294967295;
     context CONSTANT bigint[] := ARRAY[{key}];
     iv CONSTANT bigint[] := ARRAY[1779033703, 3144134277, 1013904242, 2773480762];
@@ -161,7 +159,10 @@ END
         refuse = refuse_tampered(tables),
     );
     format!(
-        "{}SELECT pg_catalog.current_setting('touchmark.chains') AS chains, \
+        "
+-- The chain value after each step commits to what is applied then. It is BLAKE3's derive_key over 64 bytes:
+-- the value before, and the checksum of the migration.
+{}SELECT pg_catalog.current_setting('touchmark.chains') AS chains, \
          pg_catalog.current_setting('touchmark.due') AS due, \
          pg_catalog.current_setting('touchmark.marks') AS marks \\gset touchmark_\n",
         block(&body)

@@ -70,7 +70,7 @@ BEGIN
     IF NOT is_held THEN
         SELECT * INTO holder FROM ({holder}) AS h (pid, application, role, since, query);
         RAISE EXCEPTION 'another migration run goes on: pid % (%), role %, since %',
-            holder.pid, holder.application, holder.role, holder.since
+            holder.pid, coalesce(holder.application, 'unknown'), holder.role, coalesce(holder.since, 'unknown')
             USING HINT = 'nothing was changed; wait for it, or look at what it does in pg_stat_activity';
     END IF;
 END
