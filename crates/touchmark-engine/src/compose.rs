@@ -251,6 +251,11 @@ pub fn logs(settings: &Settings, follow: bool) -> Result<(), Error> {
     Ok(())
 }
 
+/// The container of the database.
+pub fn container_id(settings: &Settings) -> Result<String, Error> {
+    Ok(existing(settings)?.id)
+}
+
 /// `psql` inside the container, for a machine that has none.
 pub fn psql(settings: &Settings, database: &Database, has_options: bool) -> Result<Command, Error> {
     let container = existing(settings)?;

@@ -206,6 +206,14 @@ pub enum Error {
         /// For the help line: what has none.
         engine: Kind,
     },
+    /// No `pg_dump` that takes this server.
+    #[error("found no `pg_dump` for PostgreSQL {server}{}", older(.found))]
+    NoDump {
+        /// The major version of the server.
+        server: u32,
+        /// What was found: "13.4 in /usr/bin".
+        found: Vec<String>,
+    },
 }
 
 impl Error {
@@ -298,7 +306,18 @@ impl Error {
             Error::NoPsql { .. } => "install PostgreSQL's client programs (`apt install postgresql-client`, `brew \
                 install libpq`); every other client can use the DATABASE_URL in `.env`"
                 .to_owned(),
+            Error::NoDump { server, .. } => format!(
+                "install PostgreSQL's client programs, {server} or newer (`apt install postgresql-client-{server}`, \
+                 `brew install postgresql@{server}`), or put them into PATH"
+            ),
         })
+    }
+}
+
+fn older(found: &[String]) -> String {
+    match found.is_empty() {
+        true => String::new(),
+        false => format!(", only {}", found.join(", ")),
     }
 }
 

@@ -146,8 +146,8 @@ fn best(found: Vec<Installation>) -> Option<Installation> {
     })
 }
 
-/// Directories that hold `postgres` and `initdb`, each once: those of PATH, of `pg_config`, and the usual ones.
-pub(crate) fn candidates() -> Vec<PathBuf> {
+/// Directories where programs of PostgreSQL may be: those of PATH, of `pg_config`, and the usual ones.
+pub(crate) fn directories() -> Vec<PathBuf> {
     let mut directories: Vec<PathBuf> = match env::var_os("PATH") {
         Some(path) => env::split_paths(&path).collect(),
         None => Vec::new(),
@@ -180,6 +180,12 @@ pub(crate) fn candidates() -> Vec<PathBuf> {
             }
         }
     }
+    directories
+}
+
+/// Those that hold `postgres` and `initdb`, each once.
+pub(crate) fn candidates() -> Vec<PathBuf> {
+    let mut directories = directories();
     let mut seen = BTreeSet::new();
     directories.retain_mut(|directory| {
         // The program may be a link (`/usr/local/bin/postgres`): the directory it leads to is the installation.
@@ -200,7 +206,7 @@ pub(crate) fn candidates() -> Vec<PathBuf> {
 }
 
 /// "postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)" → "15.18", 15. "18beta1" is 18.
-fn version(text: &str) -> Option<(String, u32)> {
+pub(crate) fn version(text: &str) -> Option<(String, u32)> {
     let word = text
         .split_whitespace()
         .find(|word| word.starts_with(|c: char| c.is_ascii_digit()))?;

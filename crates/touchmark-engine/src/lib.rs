@@ -13,6 +13,7 @@ mod choose;
 pub mod cluster;
 mod compose;
 mod download;
+mod dump;
 pub mod env_file;
 mod error;
 mod initdb;
@@ -33,6 +34,7 @@ pub mod url;
 
 pub use choose::choose;
 pub use compose::{ComposeProblem, docker_versions, taken_by};
+pub use dump::{DumpTools, dump_tools};
 pub use env_file::EnvFile;
 pub use error::Error;
 pub use installation::{Installation, OLDEST};

@@ -69,6 +69,7 @@ impl Error {
             Error::Binary(_) => exit_code::BINARY,
             Error::Manifest(_) | Error::Configuration { .. } => exit_code::USAGE,
             Error::Engine(Engine::UnknownEngine { .. }) => exit_code::USAGE,
+            Error::Engine(Engine::NoDump { .. }) => exit_code::BACKUP,
             Error::Engine(Engine::Io { .. } | Engine::DiskFull { .. }) => exit_code::FAILURE,
             Error::Engine(_) | Error::NotRunning { .. } | Error::NoScratch { .. } => {
                 exit_code::DATABASE

@@ -46,6 +46,8 @@ pub const IRREVERSIBLE: u8 = 31;
 pub const DOWN: u8 = 32;
 /// What migrations make is not in the database, so that they were not recorded (`db-stamp`).
 pub const ABSENT: u8 = 33;
+/// There is no backup, so that nothing was migrated (`db-migrate --backup`).
+pub const BACKUP: u8 = 34;
 /// Interrupted by Ctrl-C or SIGTERM.
 pub const INTERRUPTED: u8 = 130;
 
@@ -74,4 +76,5 @@ pub(crate) const HELP: &str = "Exit codes:
   31  db-inspect: there is no way back to the older release
   32  db-verify --down: a down file does not undo what its migration does
   33  db-stamp: what the migrations make is not there, so nothing was recorded
+  34  db-migrate --backup: there is no backup, so nothing was migrated
  130  interrupted";

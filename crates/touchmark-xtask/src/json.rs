@@ -15,8 +15,8 @@ use serde::Serialize;
 
 pub use inspect::{AddedMigration, CarriedMigration, Compared, Docs, DocsFile, Inspected};
 pub use run::{
-    DifferentObject, Down, Migrated, MissingObject, New, Resolved, RolledBack, Stamped, Step, Undo,
-    Up,
+    Backup, DifferentObject, Down, Migrated, MissingObject, New, Resolved, RolledBack, Stamped,
+    Step, Undo, Up,
 };
 pub use status::{Check, Current, Examined, History, HistoryRow, Mark, Migration, Status};
 pub use verify::{

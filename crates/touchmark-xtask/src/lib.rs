@@ -35,6 +35,7 @@
 #![allow(clippy::needless_doctest_main)]
 
 mod adopt;
+mod backup;
 mod catalog;
 mod cli;
 mod commands;

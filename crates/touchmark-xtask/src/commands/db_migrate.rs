@@ -1,5 +1,6 @@
 //! `db-migrate`: the schema is that of the files.
 
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use touchmark::{Action, Kind, Migrator, Report, Target};
@@ -10,7 +11,7 @@ use crate::interrupt::Interrupts;
 use crate::project::{Files, Project};
 use crate::screen::Screen;
 use crate::watcher::Watcher;
-use crate::{database, exit_code, json, offline, target};
+use crate::{backup, database, exit_code, json, offline, target};
 
 /// Find or start the database, and apply what is pending
 ///
@@ -22,6 +23,7 @@ use crate::{database, exit_code, json, offline, target};
   cargo xtask db-migrate +1             the next one only
   cargo xtask db-migrate V3             up to version 3
   cargo xtask db-migrate add_user_email up to the migration of that name
+  cargo xtask db-migrate --backup       keep a dump in backups/ first, and say how to restore it
   cargo xtask db-migrate --dry-run      what would be applied; starts and creates nothing
   cargo xtask db-migrate --sql          everything as a script for psql, for an empty database
   cargo xtask db-migrate --sql 3:       the same for a database that is at version 3")]
@@ -33,6 +35,10 @@ pub(crate) struct Args {
     /// Only show what would be applied
     #[arg(long)]
     dry_run: bool,
+    /// Take a backup with pg_dump first, where something is pending; without one, nothing is
+    /// migrated. Default: backups/DATABASE-TIME.dump in the workspace
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, conflicts_with_all = ["dry_run", "sql"])]
+    backup: Option<Option<PathBuf>>,
     /// Write a script for psql to standard output, and connect to nothing. TARGET is then FROM:TO,
     /// where FROM is the version that the database is at, or base
     #[arg(long, conflicts_with_all = ["dry_run", "wait", "json"])]
@@ -52,22 +58,43 @@ pub(crate) fn run(args: &Args, project: &Project, screen: &Screen) -> Result<u8,
     offline::refuse_range(&args.target)?;
     // Before anything is started: a broken file stops the command either way.
     let files = project.read(screen)?;
-    let target = target::up(&args.target, &files)?;
+    let target = target::up(&args.target, &files).map_err(|error| match &args.backup {
+        // The file of the backup is part of its flag, so that a target may follow it.
+        Some(None) if args.target.contains(['.', '/', '\\']) => Error::Configuration {
+            message: format!("`{}` is not a target", args.target),
+            help: format!(
+                "the file of a backup stands behind `=`: `--backup={}`",
+                args.target
+            ),
+        },
+        _ => error,
+    })?;
     if args.dry_run {
         return dry_run(target, project, &files, screen);
     }
     let interrupts = Interrupts::listen()?;
     let database = database::up(&project.settings()?, screen)?;
-    let options = Options {
+    let mut options = Options {
         target,
         wait: Duration::from_secs(args.wait),
+        backup: None,
     };
+    if let Some(file) = &args.backup {
+        let plan = migrator(&files, &options, &interrupts).plan(database.url.as_str())?;
+        if !plan.steps.is_empty() {
+            let file = file.as_deref();
+            let backup = backup::take(file, project, &database, &interrupts, screen)?;
+            options.backup = Some(backup);
+        }
+    }
     migrate(&files, &database, &options, &interrupts, screen)
 }
 
 pub(crate) struct Options {
     pub(crate) target: Target,
     pub(crate) wait: Duration,
+    /// The backup that was taken.
+    pub(crate) backup: Option<json::Backup>,
 }
 
 /// Migrates, and shows what happens.
@@ -79,11 +106,7 @@ pub(crate) fn migrate(
     screen: &Screen,
 ) -> Result<u8, Error> {
     let watcher = Watcher::new(files, database, screen);
-    let migrator = files
-        .migrator()
-        .target(options.target)
-        .wait(options.wait)
-        .canceller(&interrupts.canceller);
+    let migrator = migrator(files, options, interrupts);
     let outcome = interrupts.during(|| {
         let watched = migrator.clone().on_event(|event| watcher.show(event));
         watched.run(database.url.as_str())
@@ -91,7 +114,7 @@ pub(crate) fn migrate(
     screen.still();
     let report = outcome?;
     if screen.is_json() {
-        json::print(&answer(&report, files, database));
+        json::print(&answer(&report, files, database, options));
         return Ok(exit_code::OK);
     }
     let pending = match options.target {
@@ -101,6 +124,14 @@ pub(crate) fn migrate(
     screen.done("Finished", finished(&report, files, pending));
     screen.print(url::redact(&database.url));
     Ok(exit_code::OK)
+}
+
+fn migrator<'f>(files: &'f Files, options: &Options, interrupts: &Interrupts) -> Migrator<'f> {
+    files
+        .migrator()
+        .target(options.target)
+        .wait(options.wait)
+        .canceller(&interrupts.canceller)
 }
 
 /// How many are left after a run to a target.
@@ -152,7 +183,12 @@ fn head(report: &Report, files: &Files) -> Option<String> {
     Some(format!("{}{}", versioned.kind.letter(), versioned.version))
 }
 
-fn answer(report: &Report, files: &Files, database: &Database) -> json::Migrated {
+fn answer(
+    report: &Report,
+    files: &Files,
+    database: &Database,
+    options: &Options,
+) -> json::Migrated {
     let steps = report.applied.iter().map(|applied| json::Step {
         migration: applied.id.to_string(),
         action: "apply",
@@ -163,6 +199,7 @@ fn answer(report: &Report, files: &Files, database: &Database) -> json::Migrated
         applied: steps.collect(),
         head: head(report, files),
         dry_run: false,
+        backup: options.backup.clone(),
         elapsed_ms: millis(report.elapsed),
     }
 }
@@ -189,6 +226,7 @@ fn dry_run(target: Target, project: &Project, files: &Files, screen: &Screen) ->
             applied: steps.collect(),
             head: plan.newest.as_ref().map(|newest| newest.short()),
             dry_run: true,
+            backup: None,
             elapsed_ms: millis(begun.elapsed()),
         });
         return Ok(exit_code::OK);

@@ -61,6 +61,7 @@ pub(crate) fn run(args: &Args, project: &Project, screen: &Screen) -> Result<u8,
     let options = Options {
         target: Target::Latest,
         wait: Duration::from_secs(600),
+        backup: None,
     };
     db_migrate::migrate(&files, &database, &options, &interrupts, screen)
 }

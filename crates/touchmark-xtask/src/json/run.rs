@@ -35,8 +35,22 @@ pub struct Migrated {
     pub head: Option<String>,
     /// Whether nothing was done because of `--dry-run`.
     pub dry_run: bool,
+    /// With `--backup`, where something was pending.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub backup: Option<Backup>,
     /// From connecting to the end.
     pub elapsed_ms: u64,
+}
+
+/// A backup that was taken before.
+#[derive(Debug, Clone, Serialize)]
+pub struct Backup {
+    /// The file, with its directory.
+    pub file: String,
+    /// How large it is.
+    pub bytes: u64,
+    /// What to type in a shell to have the database back as it was.
+    pub restore: String,
 }
 
 /// One migration of a run.

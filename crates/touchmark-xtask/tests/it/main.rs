@@ -5,6 +5,7 @@
 mod accept;
 mod adopt;
 mod alembic;
+mod backup;
 mod connect;
 mod docs;
 mod doctor;
