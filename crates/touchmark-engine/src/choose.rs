@@ -3,8 +3,10 @@
 use std::{fs, path::PathBuf};
 
 use crate::{
-    Choice, EnvFile, Error, Kind, Settings, compose, download, env_file::DATABASE_URL,
+    Choice, EnvFile, Error, Kind, Settings, compose, download,
+    env_file::DATABASE_URL,
     installation, local,
+    url::{self, Completed},
 };
 
 /// Which engine serves this checkout, and why. Reads only.
@@ -16,7 +18,9 @@ pub fn choose(settings: &Settings) -> Result<Choice, Error> {
     let env = EnvFile::load(&settings.root)?;
     if let Some(kind) = settings.engine {
         let reason = match kind {
-            Kind::Url => url(settings, &env).map(|_| "DATABASE_URL, as configured".to_owned())?,
+            Kind::Url => {
+                written(settings, &env).map(|_| "DATABASE_URL, as configured".to_owned())?
+            }
             Kind::Compose => format!("docker compose ({}), as configured", compose_file(settings)),
             Kind::Local | Kind::Download => format!("{}, as configured", programs(settings, kind)?),
         };
@@ -88,8 +92,12 @@ pub fn choose(settings: &Settings) -> Result<Choice, Error> {
     Err(Error::NoEngine { tried })
 }
 
-/// The URL of the engine [`Kind::Url`].
-pub(crate) fn url(settings: &Settings, env: &EnvFile) -> Result<String, Error> {
+/// The URL of the engine [`Kind::Url`], with what libpq would fill in.
+pub(crate) fn url(settings: &Settings, env: &EnvFile) -> Result<Completed, Error> {
+    url::complete(&written(settings, env)?)
+}
+
+fn written(settings: &Settings, env: &EnvFile) -> Result<String, Error> {
     let given = settings.database_url.clone().filter(|url| !url.is_empty());
     given
         .or_else(|| env.get(DATABASE_URL))

@@ -81,11 +81,11 @@ fn given(
     reason: &str,
     progress: &mut dyn FnMut(Progress<'_>),
 ) -> Result<Database, Error> {
-    let url = choose::url(settings, &EnvFile::load(&settings.root)?)?;
+    let completed = choose::url(settings, &EnvFile::load(&settings.root)?)?;
     let deadline = Instant::now() + settings.wait;
     let mut told = false;
     loop {
-        match probe(&url, LOGIN) {
+        match log_in(&completed) {
             Ok(()) => break,
             Err(Error::Connect {
                 refusal: probe::Refusal::StartingUp,
@@ -100,11 +100,31 @@ fn given(
             Err(error) => return Err(error),
         }
     }
+    for note in &completed.notes {
+        progress(Progress::Note(note));
+    }
     Ok(Database {
-        url,
+        url: completed.url,
         engine: Kind::Url,
         reason: reason.to_owned(),
         started: None,
+    })
+}
+
+/// A password file that is ignored is why there is no password.
+fn log_in(completed: &url::Completed) -> Result<(), Error> {
+    probe(&completed.url, LOGIN).map_err(|mut error| {
+        if let Error::Connect {
+            refusal: probe::Refusal::NoPassword,
+            detail,
+            ..
+        } = &mut error
+        {
+            for note in &completed.notes {
+                *detail = format!("{detail}; {note}");
+            }
+        }
+        error
     })
 }
 
@@ -118,11 +138,11 @@ pub fn state(settings: &Settings) -> Result<State, Error> {
         Kind::Compose => compose::state(settings, &reason),
         Kind::Local | Kind::Download => local::state(settings, engine, &reason),
         Kind::Url => {
-            let url = choose::url(settings, &EnvFile::load(&settings.root)?)?;
+            let completed = choose::url(settings, &EnvFile::load(&settings.root)?)?;
             // Nobody but its owner can start it, so why it does not answer is the answer.
-            probe(&url, LOGIN)?;
+            log_in(&completed)?;
             Ok(State::Running(Database {
-                url,
+                url: completed.url,
                 engine,
                 reason,
                 started: None,
@@ -138,7 +158,7 @@ pub fn down(settings: &Settings, volumes: bool) -> Result<Down, Error> {
         Kind::Compose => compose::down(settings, volumes)?,
         Kind::Local | Kind::Download => local::down(settings, engine, volumes)?,
         Kind::Url => {
-            let url = choose::url(settings, &EnvFile::load(&settings.root)?)?;
+            let url = choose::url(settings, &EnvFile::load(&settings.root)?)?.url;
             let cannot = "is left alone";
             return Err(Error::NotOurs {
                 url: url::redact(&url),

@@ -17,7 +17,7 @@ pub fn logs(settings: &Settings, follow: bool) -> Result<(), Error> {
     match engine {
         Kind::Compose => compose::logs(settings, follow),
         Kind::Url => {
-            let url = choose::url(settings, &EnvFile::load(&settings.root)?)?;
+            let url = choose::url(settings, &EnvFile::load(&settings.root)?)?.url;
             Err(Error::NotOurs {
                 url: url::redact(&url),
                 cannot: "has no log that we know of",

@@ -15,6 +15,8 @@ use crate::{exit_code, json};
 const ENVIRONMENT: &str = "Configuration: a flag goes before the environment, that before \
 [workspace.metadata.touchmark] in Cargo.toml.
   MIGRATION_DATABASE_URL, DATABASE_URL   the database (also read from .env)
+  PGHOST, PGPORT, PGUSER, PGPASSWORD, PGDATABASE, PGSSLMODE, PGSERVICE, PGSERVICEFILE, PGPASSFILE
+                                         what that leaves out, as psql takes it
   TOUCHMARK_ENGINE, TOUCHMARK_DIRECTORY, TOUCHMARK_DATABASE, TOUCHMARK_SCHEMA,
   TOUCHMARK_HISTORY_SCHEMA, TOUCHMARK_HISTORY_TABLE, TOUCHMARK_COMPOSE_FILE,
   TOUCHMARK_COMPOSE_SERVICE, TOUCHMARK_UPSTREAM

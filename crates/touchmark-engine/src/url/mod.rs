@@ -10,9 +10,14 @@
 //! ```
 
 mod escape;
+mod keywords;
+mod libpq;
+mod passfile;
 mod problem;
 mod redact;
+mod service;
 
+pub use libpq::{Completed, complete};
 pub use problem::UrlProblem;
 pub(crate) use redact::maintenance;
 pub use redact::{is_local, redact};
@@ -74,6 +79,21 @@ impl Parts {
         config
     }
 
+    /// The whole URL again.
+    pub fn url(&self) -> String {
+        let url = self.without_password();
+        let Some(password) = &self.password else {
+            return url;
+        };
+        let password = encode(password);
+        match (&self.user, url.split_once('@')) {
+            (Some(_), Some((user, rest))) => format!("{user}:{password}@{rest}"),
+            // An empty user before the password would be one whose name is empty.
+            _ if url.contains('?') => format!("{url}&password={password}"),
+            _ => format!("{url}?password={password}"),
+        }
+    }
+
     /// The whole URL again, but for the password.
     pub fn without_password(&self) -> String {
         self.write(None)
@@ -132,7 +152,21 @@ impl Parts {
     }
 }
 
+/// What a URL says; what it leaves out is not there.
+#[derive(Default)]
+struct Given {
+    user: Option<String>,
+    password: Option<String>,
+    hosts: Vec<(String, Option<u16>)>,
+    database: Option<String>,
+    params: Vec<(String, String)>,
+}
+
 pub(crate) fn split(url: &str) -> Result<Parts, UrlProblem> {
+    given(url)?.parts()
+}
+
+fn given(url: &str) -> Result<Given, UrlProblem> {
     if url.trim().is_empty() {
         return Err(UrlProblem::Empty);
     }
@@ -145,7 +179,7 @@ pub(crate) fn split(url: &str) -> Result<Parts, UrlProblem> {
         return Err(UrlProblem::QuotedEnd { quote });
     }
     let Some((scheme, rest)) = url.split_once("://") else {
-        return keywords(url);
+        return keywords::given(url);
     };
     if scheme.contains('+') && scheme.starts_with("postgres") {
         return Err(UrlProblem::Driver {
@@ -204,89 +238,73 @@ pub(crate) fn split(url: &str) -> Result<Parts, UrlProblem> {
         let (host, port) = host_and_port(item)?;
         addresses.push((host, port));
     }
-    finish(user, password, addresses, database, params)
-}
-
-/// libpq's other form. The driver's own parser reads it; we only want to know what is in it.
-fn keywords(text: &str) -> Result<Parts, UrlProblem> {
-    if !text.contains('=') {
-        return Err(UrlProblem::Scheme { scheme: None });
-    }
-    let config: postgres::Config = text.parse().map_err(|_| UrlProblem::Other {
-        detail: "it is neither a URL nor a list of `keyword=value`".to_owned(),
-    })?;
-    let ports = config.get_ports();
-    let hosts = config.get_hosts().iter().enumerate().map(|(index, host)| {
-        let port = ports.get(index).or(ports.first()).copied().unwrap_or(5432);
-        match host {
-            postgres::config::Host::Tcp(name) => (name.clone(), port),
-            #[cfg(unix)]
-            postgres::config::Host::Unix(path) => (path.to_string_lossy().into_owned(), port),
-        }
-    });
-    let mut params = Vec::new();
-    if matches!(config.get_ssl_mode(), postgres::config::SslMode::Require) {
-        params.push(("sslmode".to_owned(), "require".to_owned()));
-    }
-    let password = config
-        .get_password()
-        .map(|p| String::from_utf8_lossy(p).into_owned());
-    let (user, database) = (config.get_user(), config.get_dbname());
-    finish(
-        user.map(str::to_owned),
-        password,
-        hosts.collect(),
-        database.map(str::to_owned),
-        params,
-    )
-}
-
-/// Parameters may give what the URL's other parts left out, as libpq has it.
-fn finish(
-    mut user: Option<String>,
-    mut password: Option<String>,
-    mut hosts: Vec<(String, u16)>,
-    mut database: Option<String>,
-    mut params: Vec<(String, String)>,
-) -> Result<Parts, UrlProblem> {
-    let mut port = None;
-    let mut named = Vec::new();
-    params.retain(|(key, value)| {
-        match key.as_str() {
-            "user" => user = Some(value.clone()),
-            "password" => password = Some(value.clone()),
-            "dbname" => database = Some(value.clone()),
-            "host" | "hostaddr" => named.extend(value.split(',').map(str::to_owned)),
-            "port" => port = Some(value.clone()),
-            _ => return true,
-        }
-        false
-    });
-    if !named.is_empty() {
-        hosts = named.into_iter().map(|host| (host, 5432)).collect();
-    }
-    if let Some(port) = port {
-        let port = port
-            .parse()
-            .ok()
-            .filter(|port| *port != 0)
-            .ok_or(UrlProblem::Port)?;
-        hosts.iter_mut().for_each(|host| host.1 = port);
-    }
-    if hosts.is_empty() {
-        return Err(UrlProblem::NoHost);
-    }
-    let database = database.ok_or(UrlProblem::NoDatabase)?;
-    Ok(Parts {
+    let mut given = Given {
         user,
         password,
-        hosts,
+        hosts: addresses,
         database,
         params,
-    })
+    };
+    given.take_params()?;
+    Ok(given)
 }
 
-fn host_and_port(item: &str) -> Result<(String, u16), UrlProblem> {
+impl Given {
+    /// Parameters may give what the URL's other parts left out, as libpq has it.
+    fn take_params(&mut self) -> Result<(), UrlProblem> {
+        let (mut hosts, mut ports) = (Vec::new(), None);
+        for (key, value) in std::mem::take(&mut self.params) {
+            match key.as_str() {
+                "user" => self.user = Some(value),
+                "password" => self.password = Some(value),
+                "dbname" => self.database = Some(value),
+                "host" | "hostaddr" => hosts.extend(value.split(',').map(str::to_owned)),
+                "port" => ports = Some(value),
+                _ => self.params.push((key, value)),
+            }
+        }
+        if !hosts.is_empty() {
+            self.hosts = hosts.into_iter().map(|host| (host, None)).collect();
+        }
+        if let Some(ports) = ports {
+            self.hosts.iter_mut().for_each(|host| host.1 = None);
+            self.fill_ports(&ports).ok_or(UrlProblem::Port)?;
+        }
+        Ok(())
+    }
+
+    /// Gives a port to each host that has none: the same to all, or each its own of a list. `None` where it is not one.
+    fn fill_ports(&mut self, ports: &str) -> Option<()> {
+        let ports: Option<Vec<u16>> = ports.split(',').map(port).collect();
+        let ports = ports.filter(|ports| ports.len() == 1 || ports.len() == self.hosts.len())?;
+        for (host, port) in self.hosts.iter_mut().zip(ports.iter().cycle()) {
+            host.1.get_or_insert(*port);
+        }
+        Some(())
+    }
+
+    fn parts(self) -> Result<Parts, UrlProblem> {
+        if self.hosts.is_empty() {
+            return Err(UrlProblem::NoHost);
+        }
+        let hosts = self.hosts.into_iter();
+        Ok(Parts {
+            user: self.user,
+            password: self.password,
+            hosts: hosts
+                .map(|(host, port)| (host, port.unwrap_or(5432)))
+                .collect(),
+            database: self.database.ok_or(UrlProblem::NoDatabase)?,
+            params: self.params,
+        })
+    }
+}
+
+fn port(text: &str) -> Option<u16> {
+    text.trim().parse().ok().filter(|port| *port != 0)
+}
+
+fn host_and_port(item: &str) -> Result<(String, Option<u16>), UrlProblem> {
     let (host, port) = match item.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         Some((address, "")) => (address, None),
         Some((address, rest)) => (
@@ -299,12 +317,8 @@ fn host_and_port(item: &str) -> Result<(String, u16), UrlProblem> {
         },
     };
     let port = match port {
-        None | Some("") => 5432,
-        Some(port) => port
-            .parse()
-            .ok()
-            .filter(|port| *port != 0)
-            .ok_or(UrlProblem::Port)?,
+        None | Some("") => None,
+        Some(text) => Some(self::port(text).ok_or(UrlProblem::Port)?),
     };
     if host.is_empty() {
         return Err(UrlProblem::NoHost);

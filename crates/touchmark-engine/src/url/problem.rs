@@ -1,5 +1,7 @@
 //! What can be wrong with a database URL, and how to write it.
 
+use std::path::PathBuf;
+
 /// What is wrong with a database URL. None of it shows a part of the password.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -58,6 +60,28 @@ pub enum UrlProblem {
     /// What stands where the port belongs is not a port.
     #[error("the port in the database URL is not a number from 1 to 65535")]
     Port,
+    /// What stands for the port elsewhere is not one.
+    #[error("the port in {place} is not a number from 1 to 65535")]
+    PortOf {
+        /// "PGPORT", "the service `app`".
+        place: String,
+    },
+    /// A service that no file has.
+    #[error("the service `{name}` is not known: {detail}")]
+    Service {
+        /// What was asked for.
+        name: String,
+        /// Where it was looked for, or why it can't be read.
+        detail: String,
+    },
+    /// A line of a service that can't be read.
+    #[error("`{}:{line}` is not `keyword=value`, as a line of a service is", path.display())]
+    ServiceLine {
+        /// The file.
+        path: PathBuf,
+        /// Counted from 1.
+        line: usize,
+    },
     /// No host.
     #[error("the database URL names no host")]
     NoHost,
@@ -95,6 +119,13 @@ impl UrlProblem {
             UrlProblem::Port => format!(
                 "write it like {EXAMPLE}; a `:` in the password is written as %3A, a `/` as %2F, a `@` as %40"
             ),
+            UrlProblem::PortOf { place } => format!("correct the port in {place}"),
+            UrlProblem::Service { name, .. } => format!(
+                "write a section `[{name}]` with `host=…`, `dbname=…`, or correct PGSERVICE and PGSERVICEFILE"
+            ),
+            UrlProblem::ServiceLine { .. } => {
+                "mend the line; a service does not name another one".to_owned()
+            }
             UrlProblem::NoHost | UrlProblem::NoDatabase | UrlProblem::Other { .. } => {
                 format!("write it like {EXAMPLE}")
             }

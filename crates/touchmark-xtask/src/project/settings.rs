@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use touchmark_core::Checksum;
 use touchmark_engine::env_file::DATABASE_URL;
-use touchmark_engine::{EnvFile, Kind, Settings};
+use touchmark_engine::{EnvFile, Kind, Settings, url};
 
 use super::Project;
 use crate::cli::Global;
@@ -69,8 +69,13 @@ pub(super) fn settings(project: &Project) -> Result<Settings, Error> {
     })
 }
 
-/// The URL of the database, where one is written down.
+/// The URL of the database, where one is written down, with what libpq would fill in.
 pub(super) fn database_url(project: &Project) -> Option<String> {
+    let url = written_url(project)?;
+    Some(url::complete(&url).map_or(url, |completed| completed.url))
+}
+
+fn written_url(project: &Project) -> Option<String> {
     let variable = |name: &str| env::var(name).ok().filter(|value| !value.is_empty());
     let env_file = EnvFile::load(&project.root).ok()?;
     let from_file = |name: &str| env_file.get(name).filter(|url| !url.is_empty());

@@ -126,10 +126,112 @@ fn a_flag_goes_before_the_environment() {
     assert_eq!(run(command).code, 0);
 }
 
+fn has_psql() -> bool {
+    let without = std::env::var("TOUCHMARK_TEST_WITHOUT").unwrap_or_default();
+    !without.split(',').any(|name| name.trim() == "psql")
+}
+
+/// The commands have the database that psql has by the same string and the same variables.
+#[test]
+fn b52_as_psql_does() {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+    if !has_psql() {
+        return;
+    }
+    let project = Project::new(&[("V1__users.sql", USERS)]);
+    let config: postgres::Config = project.url.parse().unwrap();
+    let (port, name) = (server().port().to_string(), config.get_dbname().unwrap());
+    let (password, port) = (server().password(), port.as_str());
+    let file = |file: &str, text: String| {
+        let path = project.path(file);
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let pass = file(
+        "pass",
+        format!("127.0.0.1:{port}:{name}:postgres:{password}\n"),
+    );
+    let service = file(
+        "service",
+        format!("[test]\nhost=127.0.0.1\nport={port}\nuser=postgres\ndbname={name}\n"),
+    );
+    let whole = [
+        ("PGHOST", "127.0.0.1"),
+        ("PGPORT", port),
+        ("PGUSER", "postgres"),
+        ("PGDATABASE", name),
+    ];
+    let secret = ("PGPASSWORD", password);
+    let passfile = ("PGPASSFILE", pass.as_str());
+    let services = ("PGSERVICEFILE", service.as_str());
+    let port_left_out = format!("postgresql://postgres@127.0.0.1/{name}?sslmode=disable");
+    let cases: [(&str, &[(&str, &str)]); 8] = [
+        ("postgresql://", &[&whole[..], &[secret]].concat()),
+        ("postgresql://", &[&whole[..], &[passfile]].concat()),
+        (&port_left_out, &[whole[1], secret, ("PGUSER", "nobody")]),
+        (
+            "postgresql://",
+            &[services, ("PGSERVICE", "test"), passfile],
+        ),
+        ("service=test", &[services, secret, ("PGHOST", "nowhere")]),
+        (
+            "postgresql://?service=test",
+            &[services, secret, ("PGSSLMODE", "prefer")],
+        ),
+        (&format!("service=test passfile={pass}"), &[services]),
+        (
+            &format!("dbname={name} user=postgres"),
+            &[whole[0], whole[1], secret],
+        ),
+    ];
+    let question = [
+        "-XAtc",
+        "SELECT current_user, current_database(), inet_server_port()",
+    ];
+    let expected = format!("postgres|{name}|{port}\n");
+    for (url, variables) in cases {
+        let mut psql = std::process::Command::new("psql");
+        crate::clean(&mut psql, &project.path(""));
+        psql.arg(url).args(question).envs(variables.iter().copied());
+        let theirs = run(psql);
+        assert_eq!(theirs.stdout, expected, "{url} {}", theirs.screen());
+        let ours = |arguments: &[&str]| {
+            let mut command = project.command(arguments);
+            command
+                .env("DATABASE_URL", url)
+                .envs(variables.iter().copied());
+            let run = run(command);
+            assert_eq!(run.code, 0, "{url} {}", run.screen());
+            assert!(!run.screen().contains(password), "{}", run.screen());
+            run
+        };
+        let psql = ours(&[&["db-psql", "--"], &question[..]].concat());
+        assert_eq!(psql.stdout, expected, "{url}");
+        ours(&["db-migrate"]);
+        ours(&["db-verify"]);
+    }
+
+    fs::set_permissions(&pass, fs::Permissions::from_mode(0o644)).unwrap();
+    for arguments in [&["db-status"][..], &["db-migrate"], &["db-psql"]] {
+        let mut command = project.command(arguments);
+        command
+            .env("DATABASE_URL", "postgresql://")
+            .envs(whole)
+            .envs([passfile]);
+        let run = run(command);
+        assert_eq!(run.code, 11, "{}", run.screen());
+        let said = format!(
+            "`{pass}` is ignored: others than its owner may use it; `chmod 600 {pass}` mends that"
+        );
+        assert!(run.stderr.contains(&said), "{}", run.screen());
+    }
+}
+
 #[test]
 fn psql_gets_its_arguments_and_its_password() {
-    let without = std::env::var("TOUCHMARK_TEST_WITHOUT").unwrap_or_default();
-    if without.split(',').any(|name| name.trim() == "psql") {
+    if !has_psql() {
         return;
     }
     let project = Project::new(&[]);

@@ -97,8 +97,7 @@ fn refused(refused: EngineError, settings: &Settings) -> Check {
 
 /// Who listens where a URL leads to, where that is on this machine.
 fn owner(database_url: &str) -> Option<String> {
-    let config = url::parse(database_url)
-        .ok()
-        .filter(|_| url::is_local(database_url))?;
+    let url = url::complete(database_url).ok()?.url;
+    let config = url::parse(&url).ok().filter(|_| url::is_local(&url))?;
     engine::taken_by(*config.get_ports().first()?)
 }
