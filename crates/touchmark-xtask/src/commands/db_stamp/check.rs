@@ -1,16 +1,16 @@
 //! Whether what the migrations make is in a database: held against a scratch database that the same
 //! files were applied to.
 
-use touchmark::Target;
+use touchmark::{Event, Target};
 use touchmark_engine::Database;
 
 use crate::catalog::{Depth, Entry, Reader, differences};
 use crate::error::Error;
 use crate::interrupt::Interrupts;
-use crate::json;
 use crate::project::{Files, Project};
 use crate::scratch;
 use crate::screen::Screen;
+use crate::{exit_code, json};
 
 /// What was found.
 pub(super) struct Checked {
@@ -30,16 +30,18 @@ pub(super) fn check(
     interrupts: &Interrupts,
     screen: &Screen,
 ) -> Result<Checked, Error> {
-    screen.live(
-        "Checking",
-        "what the migrations make, in a scratch database",
-    );
+    screen.live("Checking", "in a scratch database");
     let made = scratch::with(database, &project.home, interrupts, screen, |scratch| {
         let migrated = files
             .migrator()
             .target(Target::Version(through))
             .canceller(&interrupts.canceller)
-            .on_event(|_| ())
+            .on_event(|event| {
+                if let Event::Applying { number, total, .. } = event {
+                    let made = format_args!("in a scratch database: {number} of {total}");
+                    screen.live("Checking", made);
+                }
+            })
             .run(scratch.url.as_str());
         if let Err(touchmark::Error::Failed(_)) = migrated {
             screen.odd(
@@ -65,6 +67,11 @@ fn with_way_out(error: Error) -> Error {
                 error.help().unwrap_or_default()
             ),
             code: error.exit_code(),
+        },
+        Error::Runtime(touchmark::Error::Cancelled { .. }) => Error::Found {
+            message: "interrupted while it was looked what the migrations make".into(),
+            help: "nothing was recorded".into(),
+            code: exit_code::INTERRUPTED,
         },
         other => other,
     }
