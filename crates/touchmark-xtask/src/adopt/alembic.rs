@@ -27,13 +27,15 @@ pub(super) fn applied(
     files: &Files,
     map: &BTreeMap<String, i64>,
 ) -> Result<Applied, Error> {
+    let failed = |error| server("read Alembic's table", &error);
     let rows = client
         .query(
             &format!("SELECT version_num::text FROM {table} ORDER BY 1"),
             &[],
         )
-        .map_err(|error| server("read Alembic's table", &error))?;
-    let heads: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+        .map_err(failed)?;
+    let heads = rows.iter().map(|row| row.try_get(0).map_err(failed));
+    let heads: Vec<String> = heads.collect::<Result<_, _>>()?;
     in_versions(&heads, &files.set.migrations, map)
 }
 

@@ -9,6 +9,24 @@ use crate::error::Error;
 use crate::exit_code;
 use crate::project::Files;
 
+struct Row<'r> {
+    version: i64,
+    description: &'r str,
+    success: bool,
+    checksum: &'r [u8],
+}
+
+impl Row<'_> {
+    fn read(row: &postgres::Row) -> Result<Row<'_>, postgres::Error> {
+        Ok(Row {
+            version: row.try_get(0)?,
+            description: row.try_get(1)?,
+            success: row.try_get(2)?,
+            checksum: row.try_get(3)?,
+        })
+    }
+}
+
 /// What it has applied; a text that is another one than it was is refused unless `unchecked`.
 pub(super) fn applied(
     client: &mut Client,
@@ -26,14 +44,15 @@ pub(super) fn applied(
         .map_err(|error| server("read sqlx's table", &error))?;
     let mut applied = Applied::new();
     let (mut failed, mut edited) = (Vec::new(), Vec::new());
-    for row in rows {
-        let version: i64 = row.get(0);
-        let called = format!("{version} ({})", row.get::<_, &str>(1));
-        if !row.get::<_, bool>(2) {
+    for row in &rows {
+        let row = Row::read(row).map_err(|error| server("read sqlx's table", &error))?;
+        let version = row.version;
+        let called = format!("{version} ({})", row.description);
+        if !row.success {
             failed.push(called.clone());
         }
         let file = super::file(files, version);
-        if file.is_some_and(|file| !is_of(&file.up.sql, row.get(3))) {
+        if file.is_some_and(|file| !is_of(&file.up.sql, row.checksum)) {
             edited.push(file.map_or_else(String::new, ToString::to_string));
         }
         applied.insert(version, called);

@@ -138,6 +138,16 @@ fn which_tool_is_meant() {
     ---
     exit 1
     "#);
+    // Nothing that is in a table makes it panic.
+    let odd = "INSERT INTO _sqlx_migrations VALUES (1, NULL, NULL, NULL); INSERT INTO __diesel_schema_migrations VALUES (NULL)";
+    project.client().batch_execute(odd).unwrap();
+    for tool in ["sqlx", "diesel"] {
+        let run = adopt(&project, &[tool]);
+        assert_eq!(run.code, 1, "{}", run.screen());
+        assert!(run.stderr.contains("failed to read"), "{}", run.screen());
+    }
+    let even = "DELETE FROM _sqlx_migrations; DELETE FROM __diesel_schema_migrations";
+    project.client().batch_execute(even).unwrap();
     screen!(adopt(&project, &["alembic"]), @r#"
     error: there is no history of Alembic in this database
     help: schema public and the search path were looked through for alembic_version; another schema can be put on the search path with `?options=-csearch_path%3DNAME` in DATABASE_URL; or name the version yourself: `cargo xtask db-stamp VERSION`
