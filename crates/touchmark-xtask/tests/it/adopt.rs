@@ -102,6 +102,12 @@ fn goes_on(project: &Project, next: &str) {
     project.ok(&["db-verify"]);
 }
 
+/// All that a table has.
+fn rows(project: &Project, table: &str) -> String {
+    let all = format!("SELECT string_agg(t::text, ';' ORDER BY t::text) FROM {table} AS t");
+    project.client().query_one(&all, &[]).unwrap().get(0)
+}
+
 fn adopt(project: &Project, more: &[&str]) -> Run {
     project.run(&[&["db-stamp", "--yes", "--adopt"], more].concat())
 }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::{Command, Stdio};
 
-use super::{adopt, follow, has};
+use super::{adopt, follow, has, rows};
 use crate::{Project, clean, run, screen};
 
 const REVISIONS: [(&str, &str, &str, &str); 3] = [
@@ -109,6 +109,7 @@ fn from_alembic() {
     "#);
     project.ok(&["db-verify"]);
     project.ok(&["db-rollback", "base", "--yes"]);
+    assert_eq!(rows(&project, "alembic_version"), "(ae1027a6acf)");
 }
 
 /// A merge of two branches has no SQL: its comment stands at the end of the file before.

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use super::{EMAIL, USERS, adopt, follow, goes_on, migrate, other_tools};
+use super::{EMAIL, USERS, adopt, follow, goes_on, migrate, other_tools, rows};
 use crate::{Project, screen};
 
 fn diesel() -> Option<Project> {
@@ -32,6 +32,7 @@ fn diesel() -> Option<Project> {
 #[test]
 fn from_diesel() {
     let Some(project) = diesel() else { return };
+    let before = rows(&project, "__diesel_schema_migrations");
     screen!(project.run(&["db-status"]), @r#"
         Database test_n at 127.0.0.1:[port]
         Finished 0 applied, 2 pending
@@ -60,6 +61,7 @@ fn from_diesel() {
     exit 0
     "#);
     goes_on(&project, "V202601040000000000");
+    assert_eq!(rows(&project, "__diesel_schema_migrations"), before);
     project.ok(&["db-rollback", "V20260101000000", "--yes"]);
 }
 
