@@ -104,12 +104,16 @@ fn source(name: &str) -> PathBuf {
     Path::new(examples).join(name)
 }
 
-/// What the page does in a terminal.
+/// What the page does in a terminal, without what needs PostgreSQL's own tools where there are none.
 fn script(page: &str) -> String {
     let (blocks, _) = blocks(page);
-    let lines = blocks.iter().flat_map(|block| block.lines());
-    let lines = lines.filter(|line| !(line.contains("db-psql") && is_left_out("psql")));
-    lines.collect::<Vec<_>>().join("\n")
+    let script = blocks.concat();
+    if !is_left_out("psql") {
+        return script;
+    }
+    let lines = script.lines().filter(|line| !line.contains("db-psql"));
+    let lines: Vec<_> = lines.map(|line| line.replace(" --backup", "")).collect();
+    lines.join("\n")
 }
 
 /// The blocks of shell on a page, and the page without any block.
@@ -147,6 +151,8 @@ fn knowledge() {
             "1 applied, nothing pending, head V3",
             "Verified 3 applied, all as their files",
             "Proven 3 down files undo what their migrations do",
+            "1 undone, head V2",
+            "1 applied, nothing pending, head V3",
             "test result: ok. 2 passed",
             "+ cargo xtask db-down --volumes",
         ],
@@ -184,7 +190,6 @@ fn discovery() {
             "+ cargo xtask db-migrate",
             "5 applied, nothing pending, head V4",
             "no notebooks yet",
-            "notebooks_name_key",
             "2 undone, head V2",
             "3 applied, nothing pending, head V4",
             "whales: 2 sources [sea]",
