@@ -152,9 +152,9 @@ pub(crate) fn down(
         only_changed: false,
         data: match is_computed {
             true => {
-                "Data goes with what is dropped. Each R__ file is applied again by the next run of the program."
+                "Data goes with what is dropped: keep a backup first. Each R__ file is applied again by the next run of the program."
             }
-            false => "Data goes with what is dropped.",
+            false => "Data goes with what is dropped: keep a backup first.",
         },
     };
     let mut sql = begin(context, &head);
