@@ -172,9 +172,10 @@ fn the_build_computes_and_the_runtime_compares() {
     applied(&db.url, &set);
     let index = 112;
     // The names at the start of the bodies say where the set belongs, an empty one of its schema
-    // among them; what is before them is the index, and what comes after them is the migrations.
+    // among them, and how many placeholders are declared; what is before them is the index, and what
+    // comes after them is the migrations.
     let names = set.len() - set[index..].len() + 80;
-    let bodies = names + "migrations".len() + "public".len() + "refinery_schema_history".len() + 4;
+    let bodies = names + "migrations".len() + "public".len() + "refinery_schema_history".len() + 5;
     set[index..names].fill(0xff);
     set[bodies..].fill(0xff);
     assert!(applied(&db.url, &set).is_empty());

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use postgres::{Client, NoTls};
 use touchmark::{Error, Event, Migrator, Report, Set};
 use touchmark_core::encoded::{History, Home, encode};
-use touchmark_core::{ResolveOptions, resolve};
+use touchmark_core::{Placeholder, ResolveOptions, resolve};
 use touchmark_engine::Installation;
 use touchmark_engine::cluster::{TestDatabase, TestServer};
 
@@ -63,11 +63,22 @@ pub fn encoded_for(files: &[(&str, &str)], history: &History) -> Vec<u8> {
 
 #[track_caller]
 pub fn encoded_at(files: &[(&str, &str)], home: &Home) -> Vec<u8> {
+    encoded_with(files, home, Vec::new())
+}
+
+#[track_caller]
+pub fn encoded_with(
+    files: &[(&str, &str)],
+    home: &Home,
+    placeholders: Vec<Placeholder>,
+) -> Vec<u8> {
     let directory = tempfile::tempdir().unwrap();
     for (name, text) in files {
         std::fs::write(directory.path().join(name), text).unwrap();
     }
-    let resolved = resolve(directory.path(), &ResolveOptions::new("migrations"));
+    let mut options = ResolveOptions::new("migrations");
+    options.placeholders = placeholders;
+    let resolved = resolve(directory.path(), &options);
     let resolved = resolved.unwrap_or_else(|problems| panic!("{}", problems.render(false)));
     encode(&resolved.set, home)
 }

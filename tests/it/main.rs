@@ -14,6 +14,7 @@ mod concurrency;
 mod history;
 mod interrupts;
 mod no_transaction;
+mod placeholders;
 mod round_trips;
 mod schema;
 mod script;

@@ -70,7 +70,7 @@ fn undoing(files: Files, from: i64, target: RollbackTarget) -> Script {
     script.unwrap_or_else(|e| panic!("{}", e.report()))
 }
 
-struct Psql {
+pub struct Psql {
     code: i32,
     stdout: String,
     stderr: String,
@@ -94,7 +94,7 @@ impl Psql {
 }
 
 /// Runs psql, with what is typed before the file.
-fn psql(url: &str, sql: &str, arguments: &[&str]) -> Psql {
+pub fn psql(url: &str, sql: &str, arguments: &[&str]) -> Psql {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("script.sql");
     fs::write(&file, sql).unwrap();
@@ -119,7 +119,7 @@ fn psql_file(url: &str, file: &Path, arguments: &[&str]) -> Psql {
 
 /// Runs a script that must succeed without a word.
 #[track_caller]
-fn run(url: &str, script: &Script, arguments: &[&str]) {
+pub fn run(url: &str, script: &Script, arguments: &[&str]) {
     let psql = psql(url, &script.sql, arguments);
     let said = psql.stderr.lines().filter(|line| !line.contains("NOTICE:"));
     let said: Vec<_> = said.collect();
@@ -137,12 +137,12 @@ fn locks(url: &str) -> String {
 
 const ALONE: &[&str] = &[];
 const ONE: &[&str] = &["-1"];
-const BOTH: [&[&str]; 2] = [ALONE, ONE];
+pub const BOTH: [&[&str]; 2] = [ALONE, ONE];
 
 /// Everything: the schema with the tables of the records, all data, and the records without times
 /// and without what names the program.
 #[track_caller]
-fn whole(url: &str) -> String {
+pub fn whole(url: &str) -> String {
     let output = Command::new(Installation::local().unwrap().program("pg_dump"))
         .args(["--exclude-table-data=touchmark_ledger"])
         .args([

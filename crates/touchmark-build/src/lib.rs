@@ -20,7 +20,7 @@
 //!
 //! Where in a database the migrations belong is read from `[package.metadata.touchmark]` of the
 //! package and from `[workspace.metadata.touchmark]` of its workspace: `schema`, `history-schema` and
-//! `history-table`.
+//! `history-table`; and from `placeholders` what `${name}` in a migration stands for.
 
 // The doc example is a whole build script, because that is how little it is.
 #![allow(clippy::needless_doctest_main)]
@@ -63,7 +63,10 @@ pub fn embed(directory: impl AsRef<Path>) {
 pub fn try_embed(directory: impl AsRef<Path>) -> Result<(), Error> {
     let package = Package::from_env()?;
     let directory = package.root.join(directory);
-    let options = ResolveOptions::new(package.label(&directory));
+    let mut options = ResolveOptions::new(package.label(&directory));
+    options
+        .placeholders
+        .clone_from(&package.config.placeholders);
     let resolved = resolve(&directory, &options)?;
     let differences = lock::compare(&resolved, package.is_release);
     if package.is_release && differences.errors() > 0 {

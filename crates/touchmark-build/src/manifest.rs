@@ -190,6 +190,36 @@ mod tests {
     }
 
     #[test]
+    fn placeholders_are_read_by_name() {
+        let root = "[workspace]\n[workspace.metadata.touchmark.placeholders]\n\
+            days = { as = 'literal', default = '7' }\nrole = { as = 'identifier' }\n";
+        let package = "[package]\nname = 'a'\n[package.metadata.touchmark.placeholders]\ndays = { as = 'literal' }\n";
+        let found = check(&[("Cargo.toml", root), ("a/Cargo.toml", package)], "a").unwrap();
+        let shown: Vec<_> = (found.config.placeholders.iter())
+            .map(|p| format!("{} {} {:?}", p.name, p.kind, p.default))
+            .collect();
+        assert_eq!(shown, ["days literal None", "role identifier None"]);
+    }
+
+    #[test]
+    fn a_wrong_placeholder_is_shown() {
+        let wrong = |line: &str| {
+            let root = format!("[workspace.metadata.touchmark.placeholders]\n{line}\n");
+            check(&[("Cargo.toml", &root)], "").unwrap_err()
+        };
+        let lines = [
+            "App-Role = { as = 'identifier' }",
+            "days = { as = 'litteral' }",
+            "days = { as = 'number' }",
+            "days = { default = '7' }",
+            "days = { as = 'literal', defalt = '7' }",
+            "days = { as = 'literal', default = 7 }",
+            "days = '7'",
+        ];
+        insta::assert_snapshot!(lines.map(wrong).join("\n"));
+    }
+
+    #[test]
     fn a_wrong_type_is_shown() {
         let root = "[workspace.metadata.touchmark]\ndirectory = 1\n";
         let error = check(&[("Cargo.toml", root)], "").unwrap_err();

@@ -1,11 +1,15 @@
 //! The configuration: `[workspace.metadata.touchmark]` and `[package.metadata.touchmark]`.
 
+mod declared;
+
 use std::fmt;
 
 use serde_core::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
 
+use crate::Placeholder;
 use crate::encoded::{History, Home};
 use crate::nearest::nearest;
+use declared::Declared;
 
 /// What a manifest says about the migrations. Everything may be left out; the defaults are
 /// those of whoever asks.
@@ -39,11 +43,13 @@ pub struct Config {
     pub database: Option<String>,
     /// `upstream`: the branch that everybody builds on; what is merged into it is frozen.
     pub upstream: Option<String>,
+    /// `placeholders`: what `${name}` in a migration stands for, by name.
+    pub placeholders: Vec<Placeholder>,
 }
 
 impl Config {
     /// Every key.
-    pub const KEYS: [&str; 9] = [
+    pub const KEYS: [&str; 10] = [
         "directory",
         "schema",
         "history-schema",
@@ -53,6 +59,7 @@ impl Config {
         "engine",
         "database",
         "upstream",
+        "placeholders",
     ];
 
     /// The same, with what it leaves out taken from another one: a package's configuration goes
@@ -68,6 +75,7 @@ impl Config {
             engine: self.engine.or(other.engine),
             database: self.database.or(other.database),
             upstream: self.upstream.or(other.upstream),
+            placeholders: placeholders(self.placeholders, other.placeholders),
         }
     }
 
@@ -109,6 +117,17 @@ impl Config {
     }
 }
 
+/// Those of both, by name; of two with one name the first counts.
+fn placeholders(mut these: Vec<Placeholder>, others: Vec<Placeholder>) -> Vec<Placeholder> {
+    for other in others {
+        if these.iter().all(|this| this.name != other.name) {
+            these.push(other);
+        }
+    }
+    these.sort_by(|a, b| a.name.cmp(&b.name));
+    these
+}
+
 impl<'de> Deserialize<'de> for Config {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Config, D::Error> {
         deserializer.deserialize_map(Keys)
@@ -129,6 +148,10 @@ impl<'de> Visitor<'de> for Keys {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Config, A::Error> {
         let mut config = Config::default();
         while let Some(Key(key)) = map.next_key()? {
+            if key == "placeholders" {
+                config.placeholders = map.next_value::<Declared>()?.0;
+                continue;
+            }
             let value: String = map.next_value()?;
             if value.is_empty() {
                 return Err(de::Error::custom(format!("`{key}` is empty")));

@@ -20,6 +20,7 @@ pub mod lock;
 mod migration;
 #[cfg(feature = "resolve")]
 mod nearest;
+mod placeholder;
 #[cfg(feature = "resolve")]
 mod resolve;
 #[cfg(feature = "resolve")]
@@ -32,6 +33,7 @@ pub use config::Config;
 pub use diagnostic::{Diagnostic, Place, Problems, Severity};
 pub use directive::recorded;
 pub use migration::{Directives, Kind, Migration, MigrationSet, Script, Statement, StatementKind};
+pub use placeholder::{Expanded, Hole, Placeholder, PlaceholderKind, is_placeholder_name};
 #[cfg(feature = "resolve")]
 pub use resolve::{
     FileName, ResolveOptions, Resolved, check, directives, file_name, file_names, is_cosmetic,

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::Checksum;
+use crate::{Checksum, Hole, Placeholder};
 
 /// What the first letter of a file name says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -99,6 +99,8 @@ pub struct Script {
     pub directives: Directives,
     /// The statements in order, without their semicolons.
     pub statements: Vec<Statement>,
+    /// Where placeholders stand in it, in order.
+    pub holes: Vec<Hole>,
 }
 
 /// The header directives of a file: `-- touchmark: …` lines at its top.
@@ -171,6 +173,8 @@ pub struct MigrationSet {
     /// In the order of the chain: versioned and out-of-order ones by version, then the
     /// repeatable ones by name.
     pub migrations: Vec<Migration>,
+    /// The placeholders that the configuration declares, by name.
+    pub placeholders: Vec<Placeholder>,
 }
 
 impl MigrationSet {

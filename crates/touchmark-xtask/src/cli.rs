@@ -21,6 +21,7 @@ const ENVIRONMENT: &str = "Configuration: a flag goes before the environment, th
   TOUCHMARK_HISTORY_SCHEMA, TOUCHMARK_HISTORY_TABLE, TOUCHMARK_COMPOSE_FILE,
   TOUCHMARK_COMPOSE_SERVICE, TOUCHMARK_UPSTREAM
                                          as the flags and the keys of that name
+  TOUCHMARK_PLACEHOLDER_<NAME>           the value of a placeholder
   NO_COLOR                               no colour
 
 Examples:
@@ -67,6 +68,15 @@ pub(crate) struct Global {
     /// The schema that unqualified names of the migrations mean, and of the history
     #[arg(long, value_name = "NAME", global = true, help_heading = "Project")]
     pub schema: Option<String>,
+    /// The value of a placeholder; may be given several times
+    #[arg(
+        long = "placeholder",
+        value_name = "NAME=VALUE",
+        value_parser = pair,
+        global = true,
+        help_heading = "Project"
+    )]
+    pub placeholders: Vec<(String, String)>,
     /// The schema of the history table and of the ledger, where it is another
     #[arg(long, value_name = "NAME", global = true, help_heading = "Project")]
     pub history_schema: Option<String>,
@@ -164,6 +174,13 @@ impl Command {
             | Command::Completions(_) => false,
         }
     }
+}
+
+/// The two sides of `NAME=VALUE`.
+fn pair(text: &str) -> Result<(String, String), String> {
+    let pair = text.split_once('=').filter(|(name, _)| !name.is_empty());
+    let (name, value) = pair.ok_or("write NAME=VALUE")?;
+    Ok((name.to_owned(), value.to_owned()))
 }
 
 /// Prints what clap has to say, which may be the help; gives the exit code.

@@ -94,7 +94,10 @@ impl Error {
                 Runtime::Unreadable { .. } => exit_code::HISTORY,
                 Runtime::TargetUnknown { .. }
                 | Runtime::TargetBehind { .. }
-                | Runtime::SchemaName { .. } => exit_code::USAGE,
+                | Runtime::SchemaName { .. }
+                | Runtime::PlaceholderUnknown { .. }
+                | Runtime::PlaceholderMissing { .. }
+                | Runtime::PlaceholderValue { .. } => exit_code::USAGE,
                 Runtime::Cancelled { .. } | Runtime::UndoCancelled { .. } => exit_code::INTERRUPTED,
                 Runtime::Blocked { blocks } => blocked(blocks),
                 Runtime::PlanChanged => exit_code::REFUSED,

@@ -1,12 +1,13 @@
 //! The project that a command works on: its workspace, configuration and migrations.
 
+use std::collections::BTreeMap;
 use std::env;
 use std::path::{Component, Path, PathBuf};
 
 use touchmark::{Migrator, Set};
 use touchmark_build::manifest;
 use touchmark_core::encoded::{self, Home};
-use touchmark_core::{Config, MigrationSet, Problems, ResolveOptions, resolve};
+use touchmark_core::{Config, MigrationSet, Placeholder, Problems, ResolveOptions, resolve};
 use touchmark_engine::Settings;
 
 use crate::cli::Global;
@@ -44,6 +45,8 @@ pub(crate) struct Given {
     /// Where the migrations belong, where a flag or the environment names a schema: others may have
     /// the same ones.
     home: Option<Home>,
+    /// The values of placeholders.
+    placeholders: BTreeMap<String, String>,
 }
 
 impl Given {
@@ -53,13 +56,16 @@ impl Given {
 
     /// A migrator of a set that is told this.
     pub(crate) fn migrator<'s>(&self, set: &Set<'s>) -> Migrator<'s> {
-        let migrator = Migrator::new(set);
-        match &self.home {
-            Some(home) => migrator
+        let mut migrator = Migrator::new(set);
+        if let Some(home) = &self.home {
+            migrator = migrator
                 .schema(home.schema.as_deref().unwrap_or_default())
-                .history(&home.history.schema, &home.history.table),
-            None => migrator,
+                .history(&home.history.schema, &home.history.table);
         }
+        for (name, value) in &self.placeholders {
+            migrator = migrator.placeholder(name, value);
+        }
+        migrator
     }
 }
 
@@ -118,6 +124,7 @@ impl Project {
             label: label(&directory, &root),
             given: Given {
                 home: typed.schema.map(|_| config.home()),
+                placeholders: placeholders(global),
             },
             home: config.home(),
             directory,
@@ -149,6 +156,11 @@ impl Project {
         self.given.migrator(set)
     }
 
+    /// The placeholders that the configuration declares.
+    pub(crate) fn placeholders(&self) -> &[Placeholder] {
+        &self.config.placeholders
+    }
+
     /// The branch that everybody builds on, where the configuration names it.
     pub(crate) fn upstream(&self) -> Option<&str> {
         self.config.upstream.as_deref()
@@ -163,7 +175,8 @@ impl Project {
 
     /// Reads and checks the migrations, and gives what is odd.
     pub(crate) fn check(&self) -> Result<(Files, Problems), Error> {
-        let options = ResolveOptions::new(self.label.as_str());
+        let mut options = ResolveOptions::new(self.label.as_str());
+        options.placeholders.clone_from(&self.config.placeholders);
         let resolved = resolve(&self.directory, &options).map_err(Error::Files)?;
         let bytes = encoded::encode(&resolved.set, &self.home);
         let files = Files {
@@ -223,6 +236,18 @@ fn typed(global: &Global) -> Config {
     config.database = value("database");
     config.upstream = value("upstream");
     config
+}
+
+/// The values of placeholders, from the environment and, before it, from flags.
+fn placeholders(global: &Global) -> BTreeMap<String, String> {
+    let of_environment = env::vars_os().filter_map(|(name, value)| {
+        let name = name.to_str()?.strip_prefix("TOUCHMARK_PLACEHOLDER_")?;
+        let value = value.into_string().ok().filter(|value| !value.is_empty())?;
+        Some((name.to_lowercase(), value))
+    });
+    of_environment
+        .chain(global.placeholders.iter().cloned())
+        .collect()
 }
 
 /// The package that the directory of the migrations is in, where that is not the root's.

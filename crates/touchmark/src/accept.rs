@@ -10,6 +10,7 @@ use crate::chain::Chain;
 use crate::event::Events;
 use crate::history::{self, Entry, Tables, Texts};
 use crate::lock::{self, Scope};
+use crate::placeholder::{Text, Values};
 use crate::rows::{LedgerRow, MigrationId, RowState, Rows};
 use crate::run::{self, Start};
 use crate::session::Session;
@@ -22,6 +23,8 @@ pub(crate) struct Request<'r> {
     pub applied: Checksum,
     /// Who says so.
     pub by: &'r str,
+    pub directory: &'r str,
+    pub values: &'r Values,
 }
 
 /// What was recorded.
@@ -47,6 +50,7 @@ pub(crate) fn accept(
     request: &Request,
 ) -> Result<Accepted, Error> {
     let encoded = set.open()?;
+    let migrations = request.values.fill(encoded.migrations()?);
     let start = run::look(session, tables, &encoded)?;
     let nothing = "SELECT WHERE false";
     lock::acquire(session, events, tables, start.scope, wait, nothing)?;
@@ -56,7 +60,7 @@ pub(crate) fn accept(
             .settle("BEGIN")
             .map_err(|e| failed_to("begin a transaction", e))?;
     }
-    let outcome = record(session, &encoded.migrations()?, tables, &start, request);
+    let outcome = record(session, &migrations, tables, &start, request);
     if outcome.is_err() {
         // Its own failure would hide the cause.
         let _ = session.settle("ROLLBACK");
@@ -89,6 +93,13 @@ fn record(
                 .ok_or("its row in refinery's history contradicts the ledger")
         })
         .map_err(|why| refuse(request, why))?;
+    let down = Text {
+        migration,
+        is_down: true,
+    };
+    request
+        .values
+        .check(request.directory, [down].into_iter())?;
     let entry = Entry {
         migration,
         build: request.by,

@@ -12,6 +12,7 @@ use crate::ahead::{self, Unaccepted, Unknown};
 use crate::compare::Finding;
 use crate::event::Activity;
 use crate::failure::Failure;
+use crate::placeholder::MissingValue;
 use crate::rows::MigrationId;
 use crate::undo::Block;
 
@@ -102,6 +103,28 @@ pub enum Error {
     Standby {
         /// How many.
         pending: usize,
+    },
+    /// A value was given for a placeholder that is not declared.
+    #[error("there is no placeholder `{placeholder}`")]
+    PlaceholderUnknown {
+        /// The name that was given.
+        placeholder: String,
+        /// Those that are declared.
+        declared: Vec<String>,
+    },
+    /// What is to be done needs placeholders that have no value.
+    #[error("{}", first_missing(missing))]
+    PlaceholderMissing {
+        /// Which, and the files that have them.
+        missing: Vec<MissingValue>,
+    },
+    /// A placeholder can't have the value that was given.
+    #[error("the placeholder `{placeholder}` can't have this value: {why}")]
+    PlaceholderValue {
+        /// Its name.
+        placeholder: String,
+        /// Why.
+        why: &'static str,
     },
     /// The schema of the migrations can't have this name.
     #[error("`{schema}` can't be the schema of the migrations: {why}")]
@@ -306,6 +329,11 @@ impl fmt::Display for Report<'_> {
                 write!(f, "\n       {block}")?;
             }
         }
+        if let Error::PlaceholderMissing { missing } = self.0 {
+            for missing in missing.iter().skip(1) {
+                write!(f, "\n       {}", needed(missing))?;
+            }
+        }
         if let Error::Ahead { unknown, .. } = self.0 {
             for unknown in unknown {
                 write!(f, "\n       {unknown} was applied by {}", unknown.origin)?;
@@ -320,6 +348,22 @@ impl fmt::Display for Report<'_> {
 
 fn first_of(blocks: &[Block]) -> String {
     blocks.first().map_or_else(String::new, ToString::to_string)
+}
+
+fn first_missing(missing: &[MissingValue]) -> String {
+    missing.first().map_or_else(String::new, needed)
+}
+
+fn needed(missing: &MissingValue) -> String {
+    format!(
+        "the placeholder `{}` has no value, and {} {} it",
+        missing.placeholder,
+        missing.files.join(", "),
+        match missing.files.len() {
+            1 => "needs",
+            _ => "need",
+        }
+    )
 }
 
 /// `1 migration is`, `2 migrations are`.

@@ -4,6 +4,7 @@ mod detached;
 mod records;
 mod scripts;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ use crate::config::ToConfig;
 use crate::event::{Event, Events};
 use crate::history::Tables;
 use crate::lock::Scope;
+use crate::placeholder::Values;
 use crate::plan::{Plan, Target, is_ready, plan};
 use crate::report::{Report, RollbackReport};
 use crate::rows::Rows;
@@ -82,6 +84,7 @@ impl<'a> Migrator<'a> {
                 connector: Connector::plain(),
                 history: None,
                 schema: None,
+                placeholders: BTreeMap::new(),
             },
             on_event: None,
         }
@@ -151,6 +154,16 @@ impl<'a> Migrator<'a> {
         self
     }
 
+    /// The value of a placeholder, `${name}` in the migrations, instead of the default that its
+    /// declaration has under `[workspace.metadata.touchmark.placeholders]`. It becomes an escaped
+    /// literal or a quoted identifier, as is declared. It is not for secrets: the server's log and the
+    /// ledger's `down_sql` have it.
+    pub fn placeholder(mut self, name: &str, value: &str) -> Self {
+        let given = &mut self.options.placeholders;
+        given.insert(name.into(), value.into());
+        self
+    }
+
     /// What is called with each [`Event`], on the thread of the run. Default: the events go to
     /// the log, at level `info`.
     pub fn on_event(mut self, on_event: impl Fn(&Event) + Send + Sync + 'a) -> Self {
@@ -193,11 +206,16 @@ impl<'a> Migrator<'a> {
     /// # Errors
     /// Those that a run would meet before its first migration.
     pub fn plan(&self, database: impl ToConfig) -> Result<Plan, Error> {
+        let values = self.values()?;
         let status = self.status(database)?;
-        let migrations = self.set.open()?.migrations()?;
+        let encoded = self.set.open()?;
+        let migrations = encoded.migrations()?;
         let Options { target, ahead, .. } = self.options;
-        plan(&migrations, &status.rows, target, ahead)
-            .map_err(|refusal| run::refuse(refusal, &self.set.build()))
+        let plan = plan(&migrations, &status.rows, target, ahead)
+            .map_err(|refusal| run::refuse(refusal, &self.set.build()))?;
+        let steps = plan.steps.iter().chain(&plan.adopt);
+        values.check_steps(encoded.names()?.0, &migrations, steps)?;
+        Ok(plan)
     }
 
     /// Undoes migrations, the highest version first, each in one transaction with its record: with
@@ -260,9 +278,11 @@ impl<'a> Migrator<'a> {
     ) -> Result<RollbackPlan, Error> {
         self.look(database, |session, tables, encoded, start| {
             let rows = run::read(session, tables, &start)?;
+            let values = self.values()?;
             let context = run::Context {
-                set: &encoded.migrations()?,
+                set: &values.fill(encoded.migrations()?),
                 directory: encoded.names()?.0,
+                values: &values,
                 build: &self.set.build(),
                 tables,
                 options: &self.options,
@@ -334,6 +354,10 @@ impl<'a> Migrator<'a> {
 
     fn tables(&self) -> Result<Tables, Error> {
         run::tables(&self.options, &self.set.open()?)
+    }
+
+    fn values(&self) -> Result<Values, Error> {
+        Values::of(&self.set.open()?, &self.options.placeholders)
     }
 
     fn config(&self, database: impl ToConfig) -> Result<tokio_postgres::Config, Error> {

@@ -4,6 +4,7 @@ mod prepare;
 mod recover;
 mod start;
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use tokio_postgres::Config;
@@ -15,6 +16,7 @@ use crate::cancel::Canceller;
 use crate::event::{Event, Events};
 use crate::history::Tables;
 use crate::lock::Scope;
+use crate::placeholder::Values;
 use crate::plan::{Action, Plan, Refusal, Step, Target, plan};
 use crate::report::{AppliedMigration, Report};
 use crate::rows::{MigrationId, Rows};
@@ -41,12 +43,15 @@ pub(crate) struct Options {
     pub history: Option<History>,
     /// The schema of the migrations, and of the history where that is not given too.
     pub schema: Option<String>,
+    /// The values of placeholders.
+    pub placeholders: BTreeMap<String, String>,
 }
 
 /// What every step of a run needs.
 pub(crate) struct Context<'c> {
     pub set: &'c [EncodedMigration<'c>],
     pub directory: &'c str,
+    pub values: &'c Values,
     pub build: &'c str,
     pub tables: &'c Tables,
     pub options: &'c Options,
@@ -55,6 +60,12 @@ pub(crate) struct Context<'c> {
 }
 
 impl Context<'_> {
+    /// Refuses steps that lack the value of a placeholder, before any of them is carried out.
+    pub(crate) fn check_values(&self, steps: &[Step], adopt: &[Step]) -> Result<(), Error> {
+        let steps = steps.iter().chain(adopt);
+        self.values.check_steps(self.directory, self.set, steps)
+    }
+
     /// The path of a migration's file for messages.
     pub(crate) fn file(&self, id: &MigrationId) -> String {
         let found = self.set.iter().find(|m| MigrationId::of(m) == *id);
@@ -95,6 +106,7 @@ pub(crate) fn run(
     let encoded = set.open()?;
     let directory = encoded.names()?.0;
     let tables = tables(options, &encoded)?;
+    let values = Values::of(&encoded, &options.placeholders)?;
     let mut session = connect(options, config, events)?;
     let start = look(&mut session, &tables, &encoded)?;
     let mut report = Report::new(&encoded);
@@ -102,11 +114,12 @@ pub(crate) fn run(
         report.elapsed = begun.elapsed();
         return Ok(report);
     }
-    let migrations = encoded.migrations()?;
+    let migrations = values.fill(encoded.migrations()?);
     let build = set.build();
     let context = Context {
         set: &migrations,
         directory,
+        values: &values,
         build: &build,
         tables: &tables,
         options,
@@ -187,6 +200,7 @@ fn round(
             finish_report(context, &plan, report);
             return Ok(());
         }
+        context.check_values(&plan.steps, &plan.adopt)?;
         prepare(session, context, &plan, &found)?;
         let total = report.applied.len() + plan.steps.len();
         let steps = match context.scope {

@@ -49,6 +49,7 @@ pub(crate) fn up(context: &Context, from: Option<i64>) -> Result<Script, Error> 
     let target = context.options.target;
     let rows = rows_at(set, from)?;
     let plan = plan(set, &rows, target, Ahead::Refuse).map_err(|r| refuse(r, context.build))?;
+    context.check_values(&plan.steps, &[])?;
     let versions: Vec<&EncodedMigration> = guard::up_to(set, from);
     let before = versions.last().map_or(Checksum::EMPTY, |m| m.chain);
     let mut applied = plan.steps.iter().map(|step| &step.id);
@@ -127,6 +128,7 @@ pub(crate) fn down(
         standby: false,
     };
     let plan = undo::plan(&known, target).map_err(without_ledger)?;
+    undo::check_values(context, &plan)?;
     let versions = guard::up_to(set, from);
     let before = versions.last().map_or(Checksum::EMPTY, |m| m.chain);
     let is_computed = set.iter().any(|m| m.kind == Kind::Repeatable);

@@ -9,6 +9,7 @@ use touchmark_core::encoded::EncodedMigration;
 use crate::ahead::Ahead;
 use crate::event::{Event, Events};
 use crate::history::{self, Entry, Tables, Texts};
+use crate::placeholder::Values;
 use crate::plan::{Action, Step, Target, plan};
 use crate::report::StampReport;
 use crate::rows::{MigrationId, RowState, Rows};
@@ -50,13 +51,15 @@ pub(crate) fn stamp(
     let encoded = set.open()?;
     let directory = encoded.names()?.0;
     let tables = run::tables(options, &encoded)?;
-    let migrations = encoded.migrations()?;
+    let values = Values::of(&encoded, &options.placeholders)?;
+    let migrations = values.fill(encoded.migrations()?);
     let build = set.build();
     let mut session = run::connect(options, config, events)?;
     let start = run::look(&mut session, &tables, &encoded)?;
     let context = Context {
         set: &migrations,
         directory,
+        values: &values,
         build: &build,
         tables: &tables,
         options,
@@ -97,6 +100,7 @@ fn locked(
         return Err(Error::PlanChanged);
     }
     if !plan.is_empty() {
+        context.check_values(&plan.steps, &plan.adopt)?;
         history::create(session, context.tables, context.scope, &found)?;
         let stamps = plan.steps.iter().map(|step| stamp_sql(context, step));
         let adopt = run::adopt_sql(context, &plan.adopt);

@@ -18,7 +18,7 @@ use crate::plan::{Action, Step, positions};
 use crate::rows::{AppliedScript, Key, LedgerRow, Lookup, MigrationId, RowState, Rows};
 
 pub use block::Block;
-pub(crate) use run::{Request, plan_for, rollback};
+pub(crate) use run::{Request, check_values, plan_for, rollback};
 
 /// How far an undo goes. Versions are undone in the order of their numbers, the highest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -281,7 +281,7 @@ fn step(
             let file = format!("{}/{name}", known.directory);
             (
                 DownSource::File(file),
-                down.sql.to_owned(),
+                down.executed().to_owned(),
                 down.directives.clone(),
                 down.statements.clone(),
             )

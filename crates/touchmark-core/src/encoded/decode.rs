@@ -6,7 +6,11 @@ use std::time::Duration;
 use super::layout::*;
 use super::{History, Home};
 use crate::migration::{file_name, label};
-use crate::{Checksum, Directives, Kind, Migration, Script, Statement, StatementKind};
+use crate::placeholder::is_placeholder_name;
+use crate::{
+    Checksum, Directives, Expanded, Hole, Kind, Migration, Placeholder, PlaceholderKind, Script,
+    Statement, StatementKind,
+};
 
 /// Why bytes are not an encoded set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -112,6 +116,18 @@ impl<'a> Encoded<'a> {
 
     /// The directory's name for messages, and where in a database the set belongs.
     pub fn names(&self) -> Result<(&'a str, Home), DecodeError> {
+        let (directory, home, _) = self.read_names()?;
+        Ok((directory, home))
+    }
+
+    /// The placeholders that the configuration declares, by name.
+    pub fn placeholders(&self) -> Result<Vec<Placeholder>, DecodeError> {
+        let (_, _, mut body) = self.read_names()?;
+        body.placeholders()
+    }
+
+    /// What stands before the migrations, and the rest.
+    fn read_names(&self) -> Result<(&'a str, Home, Body<'a>), DecodeError> {
         let at = u64::from_le_bytes(fixed(self.bytes, NAMES_AT)?);
         let mut body = Body {
             bytes: self.bytes,
@@ -125,7 +141,7 @@ impl<'a> Encoded<'a> {
                 table: body.owned()?,
             },
         };
-        Ok((directory, home))
+        Ok((directory, home, body))
     }
 
     /// The migration at a position of the chain.
@@ -210,6 +226,7 @@ impl From<EncodedMigration<'_>> for Migration {
             sql: script.sql.to_owned(),
             directives: script.directives,
             statements: script.statements,
+            holes: script.holes,
         };
         Migration {
             kind: encoded.kind,
@@ -234,12 +251,32 @@ impl fmt::Display for EncodedMigration<'_> {
 /// One script of an encoded set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EncodedScript<'a> {
-    /// The text as it is executed.
+    /// The text as it was hashed.
     pub sql: &'a str,
     /// What its header says.
     pub directives: Directives,
     /// Its statements. Kind and hash are there only for a script without a transaction.
     pub statements: Vec<Statement>,
+    /// Where placeholders stand in it, in order.
+    pub holes: Vec<Hole>,
+    /// The text with their values, once a run has given it those.
+    pub expanded: Option<Expanded>,
+}
+
+impl EncodedScript<'_> {
+    /// The text as it is executed.
+    pub fn executed(&self) -> &str {
+        self.expanded
+            .as_ref()
+            .map_or(self.sql, |expanded| &expanded.sql)
+    }
+
+    /// The byte of the file's text that a byte of the executed one comes from.
+    pub fn written(&self, offset: usize) -> usize {
+        self.expanded
+            .as_ref()
+            .map_or(offset, |expanded| expanded.written(offset))
+    }
 }
 
 pub(super) struct Body<'a> {
@@ -298,9 +335,54 @@ impl<'a> Body<'a> {
             .collect()
     }
 
+    fn placeholders(&mut self) -> Result<Vec<Placeholder>, DecodeError> {
+        let count = self.size()?;
+        let mut out = Vec::new();
+        for _ in 0..count {
+            let name = self.owned()?;
+            let kind = self.number()?;
+            if !is_placeholder_name(&name) || kind & !(IDENTIFIER | DEFAULT) != 0 {
+                return Err(self.damaged());
+            }
+            out.push(Placeholder {
+                name,
+                default: match kind & DEFAULT {
+                    0 => None,
+                    _ => Some(self.owned()?),
+                },
+                kind: match kind & IDENTIFIER {
+                    LITERAL => PlaceholderKind::Literal,
+                    _ => PlaceholderKind::Identifier,
+                },
+            });
+        }
+        Ok(out)
+    }
+
+    /// Where placeholders stand in a text.
+    fn holes(&mut self, sql: &str) -> Result<Vec<Hole>, DecodeError> {
+        let count = self.size()?;
+        let mut out = Vec::new();
+        let mut at = 0usize;
+        for _ in 0..count {
+            let start = at.checked_add(self.size()?).ok_or(self.damaged())?;
+            let placeholder = self.size()?;
+            let rest = sql.get(start..).and_then(|rest| rest.strip_prefix("${"));
+            let name = rest.and_then(|rest| rest.split_once('}'));
+            let (name, _) = name.ok_or(self.damaged())?;
+            at = start + name.len() + 3;
+            out.push(Hole {
+                start,
+                end: at,
+                placeholder,
+            });
+        }
+        Ok(out)
+    }
+
     fn script(&mut self) -> Result<EncodedScript<'a>, DecodeError> {
         let sql = self.string()?;
-        let directives = self.directives()?;
+        let (directives, has_holes) = self.directives()?;
         let count = self.size()?;
         let mut statements = Vec::new();
         let mut at = 0usize;
@@ -327,10 +409,16 @@ impl<'a> Body<'a> {
             sql,
             directives,
             statements,
+            holes: match has_holes {
+                true => self.holes(sql)?,
+                false => Vec::new(),
+            },
+            expanded: None,
         })
     }
 
-    fn directives(&mut self) -> Result<Directives, DecodeError> {
+    /// With whether there are placeholders.
+    fn directives(&mut self) -> Result<(Directives, bool), DecodeError> {
         let flags = self.number()?;
         let mut millis = |flag: u64| -> Result<Option<Duration>, DecodeError> {
             Ok(match flags & flag {
@@ -338,7 +426,7 @@ impl<'a> Body<'a> {
                 _ => Some(Duration::from_millis(self.number()?)),
             })
         };
-        Ok(Directives {
+        let directives = Directives {
             no_transaction: flags & NO_TRANSACTION != 0,
             unparsed: flags & UNPARSED != 0,
             lock_timeout: millis(LOCK_TIMEOUT)?,
@@ -348,7 +436,8 @@ impl<'a> Body<'a> {
                 _ => Some(self.owned()?),
             },
             compatible_with_previous: flags & COMPATIBLE != 0,
-        })
+        };
+        Ok((directives, flags & PLACEHOLDERS != 0))
     }
 
     fn statement_kind(&mut self) -> Result<StatementKind, DecodeError> {

@@ -2,7 +2,7 @@
 
 use super::Home;
 use super::layout::*;
-use crate::{Kind, MigrationSet, Script, StatementKind};
+use crate::{Kind, MigrationSet, PlaceholderKind, Script, StatementKind};
 
 /// Encodes a set, with the place where it belongs. The same set always gives the same bytes.
 pub fn encode(set: &MigrationSet, home: &Home) -> Vec<u8> {
@@ -12,6 +12,21 @@ pub fn encode(set: &MigrationSet, home: &Home) -> Vec<u8> {
     string(&mut bodies, home.schema.as_deref().unwrap_or_default());
     string(&mut bodies, &home.history.schema);
     string(&mut bodies, &home.history.table);
+    number(&mut bodies, set.placeholders.len() as u64);
+    for placeholder in &set.placeholders {
+        string(&mut bodies, &placeholder.name);
+        let kind = match placeholder.kind {
+            PlaceholderKind::Literal => LITERAL,
+            PlaceholderKind::Identifier => IDENTIFIER,
+        };
+        match &placeholder.default {
+            Some(default) => {
+                number(&mut bodies, kind | DEFAULT);
+                string(&mut bodies, default);
+            }
+            None => number(&mut bodies, kind),
+        }
+    }
     let bodies_at = INDEX_AT + set.migrations.len() * RECORD;
 
     for migration in &set.migrations {
@@ -75,7 +90,8 @@ fn script(out: &mut Vec<u8>, script: &Script) {
             | flag(lock_timeout.is_some(), LOCK_TIMEOUT)
             | flag(statement_timeout.is_some(), STATEMENT_TIMEOUT)
             | flag(directives.irreversible.is_some(), IRREVERSIBLE)
-            | flag(directives.compatible_with_previous, COMPATIBLE),
+            | flag(directives.compatible_with_previous, COMPATIBLE)
+            | flag(!script.holes.is_empty(), PLACEHOLDERS),
     );
     for timeout in [lock_timeout, statement_timeout].into_iter().flatten() {
         number(out, timeout);
@@ -93,6 +109,15 @@ fn script(out: &mut Vec<u8>, script: &Script) {
         if directives.no_transaction {
             statement_kind(out, &statement.kind);
             out.extend_from_slice(&statement.semantic.0);
+        }
+    }
+    if !script.holes.is_empty() {
+        number(out, script.holes.len() as u64);
+        let mut at = 0;
+        for hole in &script.holes {
+            number(out, (hole.start - at) as u64);
+            number(out, hole.placeholder as u64);
+            at = hole.end;
         }
     }
 }

@@ -40,6 +40,12 @@ pub(super) const LOCK_TIMEOUT: u64 = 4;
 pub(super) const STATEMENT_TIMEOUT: u64 = 8;
 pub(super) const IRREVERSIBLE: u64 = 16;
 pub(super) const COMPATIBLE: u64 = 32;
+pub(super) const PLACEHOLDERS: u64 = 64;
+
+// Kinds of placeholders, and whether there is a default.
+pub(super) const LITERAL: u64 = 0;
+pub(super) const IDENTIFIER: u64 = 1;
+pub(super) const DEFAULT: u64 = 2;
 
 // Kinds of statements.
 pub(super) const TRANSACTIONAL: u64 = 0;

@@ -4,7 +4,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    Checksum, Directives, Kind, Migration, MigrationSet, Script, Statement, StatementKind,
+    Checksum, Directives, Hole, Kind, Migration, MigrationSet, Placeholder, PlaceholderKind,
+    Script, Statement, StatementKind,
 };
 
 fn script(sql: &str, directives: Directives, kinds: &[StatementKind]) -> Script {
@@ -26,6 +27,7 @@ fn script(sql: &str, directives: Directives, kinds: &[StatementKind]) -> Script 
         sql: sql.into(),
         directives,
         statements,
+        holes: Vec::new(),
     }
 }
 
@@ -65,15 +67,32 @@ fn set() -> MigrationSet {
         refinery: vec![1, u64::MAX],
     };
     let plain = || Directives::default();
+    let hole = |start, end, placeholder| Hole {
+        start,
+        end,
+        placeholder,
+    };
+    let placeholder = |name: &str, kind, default: Option<&str>| Placeholder {
+        name: name.into(),
+        kind,
+        default: default.map(Into::into),
+    };
     MigrationSet {
         directory: "db/migrations".into(),
+        placeholders: vec![
+            placeholder("a", PlaceholderKind::Literal, Some("it's")),
+            placeholder("bb", PlaceholderKind::Identifier, None),
+        ],
         migrations: vec![
             migration(
                 Kind::Versioned,
                 1,
                 3,
                 "first",
-                script("é;", plain(), &[]),
+                Script {
+                    holes: vec![hole(0, 4, 1), hole(7, 12, 0)],
+                    ..script("${a} é${bb};", plain(), &[])
+                },
                 Some(script("", plain(), &[])),
             ),
             migration(
@@ -115,6 +134,7 @@ fn what_is_encoded_is_decoded() {
     assert_eq!(opened.head(), set.head());
     assert_eq!(opened.last_version(), i64::MAX);
     assert_eq!(opened.names().unwrap(), ("db/migrations", home));
+    assert_eq!(opened.placeholders().unwrap(), set.placeholders);
     let decoded = opened.migrations().unwrap();
     assert_eq!(decoded.len(), set.migrations.len());
     for (decoded, migration) in decoded.iter().zip(&set.migrations) {
@@ -125,6 +145,7 @@ fn what_is_encoded_is_decoded() {
         assert_eq!(decoded.refinery, migration.refinery);
         assert_eq!(decoded.up.sql, migration.up.sql);
         assert_eq!(decoded.up.directives, migration.up.directives);
+        assert_eq!(decoded.up.holes, migration.up.holes);
         assert_eq!(decoded.up.statements, migration.up.statements);
         assert_eq!(decoded.down.is_some(), migration.down.is_some());
     }
@@ -158,7 +179,7 @@ fn read_all(bytes: &[u8]) {
             set.is_intact(),
             set.last_version(),
         );
-        let _ = (set.names(), set.migrations());
+        let _ = (set.names(), set.placeholders(), set.migrations());
     }
 }
 

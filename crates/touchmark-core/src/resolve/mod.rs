@@ -11,7 +11,7 @@ use std::{fs, io};
 
 use crate::diagnostic::Problems;
 use crate::lock::{Lock, LockState};
-use crate::{Checksum, MigrationSet, checksum, sql};
+use crate::{Checksum, MigrationSet, Placeholder, checksum, sql};
 pub(crate) use directory::{Pair, list};
 pub use name::FileName;
 pub(crate) use name::is_name;
@@ -26,6 +26,8 @@ pub(crate) use read::unchecked;
 pub struct ResolveOptions {
     /// How messages name the directory, with `/`: `migrations`.
     pub label: String,
+    /// The placeholders that the configuration declares.
+    pub placeholders: Vec<Placeholder>,
 }
 
 impl ResolveOptions {
@@ -33,6 +35,7 @@ impl ResolveOptions {
     pub fn new(label: impl Into<String>) -> ResolveOptions {
         ResolveOptions {
             label: label.into(),
+            placeholders: Vec::new(),
         }
     }
 }
@@ -72,7 +75,7 @@ pub fn resolve(directory: &Path, options: &ResolveOptions) -> Result<Resolved, P
     let (pairs, mut problems) = list(directory, &options.label);
     let lock = Lock::state(directory, &options.label);
     let mut migrations = Vec::with_capacity(pairs.len());
-    for (migration, findings) in read::read_all(&pairs, lock.lock()) {
+    for (migration, findings) in read::read_all(&pairs, lock.lock(), &options.placeholders) {
         problems.extend(findings);
         migrations.extend(migration);
     }
@@ -89,6 +92,7 @@ pub fn resolve(directory: &Path, options: &ResolveOptions) -> Result<Resolved, P
         set: MigrationSet {
             directory: options.label.clone(),
             migrations,
+            placeholders: options.placeholders.clone(),
         },
         warnings: problems,
         lock,

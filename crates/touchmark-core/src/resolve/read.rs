@@ -7,17 +7,19 @@ use crate::diagnostic::{Diagnostic, Place};
 use crate::header::{self, Comment, Role};
 use crate::lock::{self, Lock};
 use crate::sql::{self, Finding, Source};
-use crate::{Checksum, Directives, Kind, Migration, Script, Statement, StatementKind, checksum};
+use crate::{
+    Checksum, Directives, Kind, Migration, Placeholder, Script, Statement, StatementKind, checksum,
+};
 
 /// A migration, if its file could be read, and what is wrong with its files.
 type Read = (Option<Migration>, Vec<Diagnostic>);
 
 /// Reads the files on all processors: parsing is what takes the time.
-pub(super) fn read_all(pairs: &[Pair], lock: Option<&Lock>) -> Vec<Read> {
-    parallel::map(pairs, |pair| migration(pair, lock))
+pub(super) fn read_all(pairs: &[Pair], lock: Option<&Lock>, declared: &[Placeholder]) -> Vec<Read> {
+    parallel::map(pairs, |pair| migration(pair, lock, declared))
 }
 
-fn migration(pair: &Pair, lock: Option<&Lock>) -> Read {
+fn migration(pair: &Pair, lock: Option<&Lock>, declared: &[Placeholder]) -> Read {
     let mut problems = Vec::new();
     let name = &pair.up.name;
     let up = match text::read(&pair.up.path, &pair.up.file) {
@@ -33,7 +35,13 @@ fn migration(pair: &Pair, lock: Option<&Lock>) -> Read {
         let raw_variants = text.raw_variants();
         let leaf = checksum::leaf(name.kind, name.version, &name.name, &text.sql);
         let is_sealed = locked.is_some_and(|locked| locked.leaf == leaf);
-        let script = script(&pair.up.file, name, text.sql, is_sealed, &mut problems);
+        let about = About {
+            file: &pair.up.file,
+            name,
+            is_sealed,
+            declared,
+        };
+        let script = script(&about, text.sql, &mut problems);
         (script, raw_variants, leaf)
     });
     let down = pair.down.as_ref().and_then(|entry| {
@@ -45,13 +53,13 @@ fn migration(pair: &Pair, lock: Option<&Lock>) -> Read {
             }
         };
         let is_sealed = locked.is_some_and(|l| l.down == Some(lock::of_down(&text.sql)));
-        Some(script(
-            &entry.file,
-            &entry.name,
-            text.sql,
+        let about = About {
+            file: &entry.file,
+            name: &entry.name,
             is_sealed,
-            &mut problems,
-        ))
+            declared,
+        };
+        Some(script(&about, text.sql, &mut problems))
     });
     let Some((up, raw_variants, leaf)) = up else {
         return (None, problems);
@@ -94,48 +102,86 @@ fn refinery(pair: &Pair, up: &Script, variants: &[String]) -> Vec<u64> {
     out
 }
 
-/// Checks the text of one file, unless that was done when it was locked.
-fn script(
-    file: &str,
-    name: &FileName,
-    sql: String,
+/// What is known of a text before it is read.
+struct About<'a> {
+    file: &'a str,
+    name: &'a FileName,
+    /// It was checked when it was locked.
     is_sealed: bool,
-    problems: &mut Vec<Diagnostic>,
-) -> Script {
-    let source = sql::split(&sql);
-    let (directives, mut findings) = directives(&sql, &source, name);
-    if is_sealed {
-        return finish(sql, &source, directives);
-    }
-    findings.extend(sql::check(&sql, &source, &directives));
-    if source.statements.is_empty() && source.findings.is_empty() && !name.is_down {
+    declared: &'a [Placeholder],
+}
+
+/// Checks the text of one file. Of one that was locked, only what depends on the configuration.
+fn script(about: &About, sql: String, problems: &mut Vec<Diagnostic>) -> Script {
+    let found = sql::placeholders(&sql, about.declared);
+    let stand_in = sql::stand_in(&sql, &found.holes, about.declared);
+    let source = sql::split(&stand_in);
+    let (directives, header) = directives(&sql, &source, about.name);
+    let mut findings = found.findings;
+    if let (Some(hole), true) = (found.holes.first(), directives.no_transaction) {
         findings.push(Finding::error(
-            0..0,
-            "a migration without statements",
-            "write what it does, or delete the file",
+            hole.start..hole.end,
+            "a placeholder in a file without a transaction",
+            "such a file is taken up by its text where it was interrupted, so write the value out, or move the \
+             statement into a migration of its own with a transaction",
         ));
     }
-    problems.extend(source.findings.iter().chain(&findings).map(|finding| {
+    if !about.is_sealed {
+        // Where a placeholder is wrong, the parser would only repeat that.
+        if findings.is_empty() && found.quoted.is_empty() {
+            findings.extend(sql::check(&stand_in, &source, &directives));
+        }
+        findings.extend(found.quoted.into_iter().chain(header));
+        findings.extend(without_statements(&source, about.name));
+        findings.extend(source.findings.iter().cloned());
+        findings.sort_by_key(|finding| finding.span.start);
+    }
+    problems.extend(findings.iter().map(|finding| {
         let place = Place::of(&sql, finding.span.clone(), finding.label.as_str());
         Diagnostic {
             severity: finding.severity,
-            ..Diagnostic::error(file, finding.message.as_str())
+            ..Diagnostic::error(about.file, finding.message.as_str())
                 .at(place)
                 .help(finding.help.as_str())
         }
     }));
-    finish(sql, &source, directives)
+    Script {
+        holes: found.holes,
+        ..finish(sql, &source, directives)
+    }
+}
+
+fn without_statements(source: &Source, name: &FileName) -> Option<Finding> {
+    let is_empty = source.statements.is_empty() && source.findings.is_empty() && !name.is_down;
+    is_empty.then(|| {
+        Finding::error(
+            0..0,
+            "a migration without statements",
+            "write what it does, or delete the file",
+        )
+    })
 }
 
 /// What is wrong with one file of these bytes, as they lie in git.
-pub fn check(name: &FileName, bytes: Vec<u8>, file: &str) -> Vec<Diagnostic> {
+pub fn check(
+    name: &FileName,
+    bytes: Vec<u8>,
+    file: &str,
+    declared: &[Placeholder],
+) -> Vec<Diagnostic> {
     let text = match text::of_bytes(bytes, file) {
         Ok(text) => text,
         Err(problem) => return vec![problem],
     };
     let found = parallel::map(&[text.sql], |sql| {
         let mut problems = Vec::new();
-        script(file, name, sql.clone(), false, &mut problems);
+        let about = About {
+            file,
+            name,
+            is_sealed: false,
+            declared,
+        };
+        script(&about, sql.clone(), &mut problems);
         problems
     });
     found.into_iter().flatten().collect()
@@ -184,5 +230,6 @@ fn finish(sql: String, source: &Source, directives: Directives) -> Script {
         sql,
         directives,
         statements,
+        holes: Vec::new(),
     }
 }

@@ -8,12 +8,14 @@ mod check;
 mod ident;
 mod nesting;
 mod parse;
+mod placeholders;
 mod split;
 mod statement;
 mod token;
 mod wording;
 
 pub(crate) use check::check;
+pub(crate) use placeholders::{find as placeholders, stand_in};
 pub(crate) use split::{Source, split};
 pub(crate) use statement::{kind, semantic};
 

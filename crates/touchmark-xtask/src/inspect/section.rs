@@ -56,6 +56,11 @@ fn check(encoded: &Encoded) -> Result<MigrationSet, Damage> {
     {
         return Err(Damage::Names);
     }
+    let placeholders = encoded.placeholders()?;
+    let mut defaults = placeholders.iter().filter_map(|p| p.default.as_deref());
+    if !defaults.all(is_plain) {
+        return Err(Damage::Names);
+    }
     let mut previous = Checksum::EMPTY;
     let mut migrations = Vec::new();
     for migration in encoded.migrations()? {
@@ -79,5 +84,6 @@ fn check(encoded: &Encoded) -> Result<MigrationSet, Damage> {
     Ok(MigrationSet {
         directory: directory.to_owned(),
         migrations,
+        placeholders,
     })
 }

@@ -21,6 +21,7 @@ mod lock;
 mod migrate;
 mod new;
 mod offline;
+mod placeholders;
 mod rebase;
 mod repository;
 mod reset;

@@ -2,6 +2,7 @@
 
 use super::Error;
 use super::finding::divergent_help;
+use crate::placeholder::nearest;
 
 pub(super) fn help(error: &Error) -> Option<String> {
     Some(match error {
@@ -25,6 +26,22 @@ pub(super) fn help(error: &Error) -> Option<String> {
         Error::Failed(failure) => failure.help(),
         Error::Privilege { grant, .. } => format!("have the owner run: {grant}"),
         Error::Standby { .. } => "migrate the primary; a standby follows by itself".into(),
+        Error::PlaceholderUnknown { placeholder, declared } => {
+            match (nearest(placeholder, declared), declared.is_empty()) {
+                (Some(near), _) => format!("did you mean `{near}`?"),
+                (None, true) => "none is declared under [workspace.metadata.touchmark.placeholders]".into(),
+                (None, false) => format!("declared are {}", declared.join(", ")),
+            }
+        }
+        Error::PlaceholderMissing { missing } => {
+            let name = missing.first().map_or("name", |missing| &missing.placeholder);
+            format!(
+                "give it with `--placeholder {name}=VALUE` or TOUCHMARK_PLACEHOLDER_{}, in a program with \
+                 `Migrator::placeholder`; or declare a default under [workspace.metadata.touchmark.placeholders]",
+                name.to_uppercase()
+            )
+        }
+        Error::PlaceholderValue { .. } => "give another one".into(),
         Error::SchemaName { .. } => {
             "name another one: `schema` under [workspace.metadata.touchmark], TOUCHMARK_SCHEMA, --schema, or Migrator::schema".into()
         }

@@ -28,7 +28,7 @@ impl Entry<'_> {
     /// The columns that do not depend on how it was applied.
     fn values(&self) -> String {
         let m = self.migration;
-        let down = m.down.as_ref().map(|down| down.sql);
+        let down = m.down.as_ref().map(|down| down.executed());
         let (up, down) = match self.texts {
             Texts::Literals => (literal(m.up.sql), literal_or_null(down)),
             Texts::Variables => (UP.into(), down.map_or("NULL", |_| DOWN).into()),

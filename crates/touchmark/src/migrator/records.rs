@@ -102,9 +102,15 @@ impl Migrator<'_> {
         by: &str,
     ) -> Result<Accepted, Error> {
         let config = self.config(database)?;
-        let request = accept::Request { which, applied, by };
         self.aside(|events| {
             let tables = self.tables()?;
+            let request = accept::Request {
+                which,
+                applied,
+                by,
+                directory: self.set.open()?.names()?.0,
+                values: &self.values()?,
+            };
             let mut session = run::connect(&self.options, &config, events)?;
             let waiting = (events, self.options.wait);
             accept::accept(&mut session, self.set, &tables, waiting, &request)

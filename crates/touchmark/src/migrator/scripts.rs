@@ -47,8 +47,10 @@ impl Migrator<'_> {
         work: impl FnOnce(&Context) -> Result<Script, Error>,
     ) -> Result<Script, Error> {
         let encoded = self.set.open()?;
+        let values = self.values()?;
         work(&Context {
-            set: &encoded.migrations()?,
+            set: &values.fill(encoded.migrations()?),
+            values: &values,
             directory: encoded.names()?.0,
             build: &self.set.build(),
             tables: &self.tables()?,

@@ -44,7 +44,7 @@ fn set(words: &str) -> Vec<u8> {
             up: Script {
                 sql: "SELECT 1".into(),
                 directives: Directives::default(),
-                statements: Vec::new(),
+                ..Script::default()
             },
             name: id.name,
             down: None,
@@ -55,6 +55,7 @@ fn set(words: &str) -> Vec<u8> {
     let set = MigrationSet {
         directory: "migrations".into(),
         migrations: migrations.collect(),
+        placeholders: Vec::new(),
     };
     encode(&set, &Home::default())
 }

@@ -22,9 +22,17 @@ pub(super) fn apply(context: &Context, step: &Step, chain: &str) -> String {
         texts: Texts::Variables,
     };
     let mut sql = variable("up", &step.id.to_string(), migration.up.sql);
+    let text = match &migration.up.expanded {
+        Some(expanded) => {
+            sql += "-- The same with the values of its placeholders: executed, and not recorded.\n";
+            sql += &variable("text", &format!("{}_text", step.id), &expanded.sql);
+            TEXT
+        }
+        None => UP,
+    };
     if let Some(down) = &migration.down {
         sql += "-- What undoes it: recorded, and not executed.\n";
-        sql += &variable("down", &format!("{}_down", step.id), down.sql);
+        sql += &variable("down", &format!("{}_down", step.id), down.executed());
     }
     if migration.up.directives.no_transaction {
         return sql + &statements(context, &entry, chain);
@@ -33,7 +41,7 @@ pub(super) fn apply(context: &Context, step: &Step, chain: &str) -> String {
     let ledger = history::insert_sql(context.tables, &entry, chain);
     let body = Body::of_script(&migration.up);
     let rows = format!("{}\n{ledger}", refinery.trim_end());
-    sql + &transaction(context, &body, UP, rows.trim_start())
+    sql + &transaction(context, &body, text, rows.trim_start())
 }
 
 pub(super) fn undo(context: &Context, step: &UndoStep, marks: bool) -> String {
@@ -53,6 +61,8 @@ pub(super) fn undo(context: &Context, step: &UndoStep, marks: bool) -> String {
         sql: &step.sql,
         directives: step.directives.clone(),
         statements: step.statements.clone(),
+        holes: Vec::new(),
+        expanded: None,
     };
     let place = step.source.to_string();
     sql += &transaction(context, &Body::of_down(&script, &place), DOWN, &rows);
@@ -174,3 +184,4 @@ END
 }
 
 const STATEMENT: &str = ":'touchmark_statement'";
+const TEXT: &str = ":'touchmark_text'";

@@ -159,11 +159,11 @@ impl<'b> Body<'b> {
     }
 
     /// What is sent, and where in the file it begins. The whole file goes as it was hashed, the
-    /// comments too.
+    /// comments too, and with the values of its placeholders.
     pub(crate) fn text(&self) -> (&'b str, usize) {
         let sql = self.script.sql;
         if self.count == self.script.statements.len() {
-            return (sql, 0);
+            return (self.script.executed(), 0);
         }
         match self.script.statements.get(self.first) {
             Some(statement) => (&sql[statement.start..statement.end], statement.start),

@@ -219,7 +219,7 @@ fn locate(
             ends.nth(chars)
         });
     if let Some(offset) = offset {
-        let offset = at + offset;
+        let offset = body.script.written(at + offset);
         return Found {
             statement: statements.iter().position(|s| offset <= s.end),
             place: Some(Place::of(body.script.sql, offset)),

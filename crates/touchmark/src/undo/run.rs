@@ -4,12 +4,15 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use tokio_postgres::Config;
-use touchmark_core::encoded::EncodedScript;
+use touchmark_core::encoded::{EncodedMigration, EncodedScript};
 
-use super::{Known, RollbackPlan, RollbackTarget, UndoStep, applied, plan, wanted};
+use super::{
+    DownSource, Known, RollbackPlan, RollbackTarget, UndoStep, applied, of_set, plan, wanted,
+};
 use crate::event::{Event, Events};
 use crate::history::{self, Found};
 use crate::lock::Scope;
+use crate::placeholder::{Text, Values};
 use crate::report::{RollbackReport, UndoneMigration};
 use crate::rows::{MigrationId, Rows};
 use crate::run::{Context, Options};
@@ -41,13 +44,15 @@ pub(crate) fn rollback(
     let encoded = set.open()?;
     let directory = encoded.names()?.0;
     let tables = run::tables(options, &encoded)?;
-    let migrations = encoded.migrations()?;
+    let values = Values::of(&encoded, &options.placeholders)?;
+    let migrations = values.fill(encoded.migrations()?);
     let build = set.build();
     let mut session = run::connect(options, config, events)?;
     let start = run::look(&mut session, &tables, &encoded)?;
     let context = Context {
         set: &migrations,
         directory,
+        values: &values,
         build: &build,
         tables: &tables,
         options,
@@ -252,7 +257,28 @@ pub(crate) fn plan_for(
         scripts,
         standby,
     };
-    plan(&known, target)
+    let plan = plan(&known, target)?;
+    check_values(context, &plan)?;
+    Ok(plan)
+}
+
+/// Refuses a plan that lacks the value of a placeholder.
+pub(crate) fn check_values(context: &Context, plan: &RollbackPlan) -> Result<(), Error> {
+    let texts = plan.steps.iter().filter_map(|step| of_file(context, step));
+    let texts = texts.map(|migration| Text {
+        migration,
+        is_down: true,
+    });
+    context.values.check(context.directory, texts)?;
+    context.check_values(&[], &plan.adopt)
+}
+
+/// The migration of the set, where its file undoes it.
+fn of_file<'c>(context: &Context<'c>, step: &UndoStep) -> Option<&'c EncodedMigration<'c>> {
+    match step.source {
+        DownSource::File(_) => of_set(context.set, &step.id),
+        DownSource::Ledger(_) => None,
+    }
 }
 
 /// Undoes a migration, and again when others stood in its way.
@@ -276,10 +302,15 @@ fn undo(
         .map(|(id, row, chain)| record(id, *row, None, *chain))
         .collect();
     rows.push(record(&step.id, row, Some(&step.sql), step.chain));
-    let script = EncodedScript {
-        sql: &step.sql,
-        directives: step.directives.clone(),
-        statements: step.statements.clone(),
+    let script = match of_file(context, step).and_then(|migration| migration.down.clone()) {
+        Some(script) => script,
+        None => EncodedScript {
+            sql: &step.sql,
+            directives: step.directives.clone(),
+            statements: step.statements.clone(),
+            holes: Vec::new(),
+            expanded: None,
+        },
     };
     let place = step.source.to_string();
     let body = Body::of_down(&script, &place);

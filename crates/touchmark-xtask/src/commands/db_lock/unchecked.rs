@@ -49,9 +49,9 @@ pub(super) fn refuse(
                 || text.lines().any(|line| is_known(&entry, line))
         });
         if !is_known {
-            problems.extend(check(up, up_bytes, &file(up)));
-            problems
-                .extend(down_bytes.map_or(Vec::new(), |bytes| check(&down, bytes, &file(&down))));
+            let check = |name, bytes| check(name, bytes, &file(name), project.placeholders());
+            problems.extend(check(up, up_bytes));
+            problems.extend(down_bytes.map_or(Vec::new(), |bytes| check(&down, bytes)));
         }
     }
     problems.retain(|problem| problem.severity == Severity::Error);

@@ -47,6 +47,13 @@ impl Binary {
         if let Some(message) = self.elsewhere(project) {
             out.push(self.stale("history", message));
         }
+        if self.carried.set.placeholders != project.placeholders() {
+            let message = format!(
+                "{} declares other placeholders than the configuration",
+                self.name
+            );
+            out.push(self.stale("placeholders", message));
+        }
         let found = lock::differences(&self.lock()?, files);
         out.extend(
             found

@@ -1,5 +1,6 @@
 //! The links of the database: files <-> ledger <-> refinery's history.
 
+mod expansion;
 mod records;
 
 use std::collections::HashSet;

@@ -24,7 +24,7 @@ fn set(text: &str) -> MigrationSet {
                     irreversible: flags.contains('i').then(|| "gone".into()),
                     ..Directives::default()
                 },
-                statements: Vec::new(),
+                ..Script::default()
             },
             down: flags.contains('d').then(Script::default),
             leaf: leaf(kind, version, name, sql),
@@ -35,6 +35,7 @@ fn set(text: &str) -> MigrationSet {
     MigrationSet {
         directory: "migrations".into(),
         migrations: migrations.collect(),
+        placeholders: Vec::new(),
     }
 }
 

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use touchmark::{AppliedScript, Kind, LedgerRow, Migrator, RowState, Status};
 use touchmark_core::Checksum;
 
+use super::expansion::is_expansion;
 use super::{BY_HAND, against_file, file_of, place, place_of};
 use crate::commands::db_verify::difference::Difference;
 use crate::error::Error;
@@ -54,8 +55,11 @@ pub(crate) fn records(
             row.state,
             RowState::Applied | RowState::Adopted | RowState::Stamped | RowState::Accepted
         ) {
-            let down = file.down.as_ref().map(|down| down.sql.as_str());
-            downs.insert(row.id.clone(), down != script.down.as_deref());
+            let is_same = match (&file.down, &script.down) {
+                (Some(file), Some(recorded)) => is_expansion(file, recorded),
+                (file, recorded) => file.is_none() && recorded.is_none(),
+            };
+            downs.insert(row.id.clone(), !is_same);
         }
         if row.state == RowState::Undone {
             downs.remove(&row.id);

@@ -12,8 +12,8 @@ mod watermarks;
 use std::collections::BTreeMap;
 use std::env;
 
-use touchmark_core::Diagnostic;
 use touchmark_core::lock::FILE;
+use touchmark_core::{Diagnostic, Placeholder};
 
 use super::finding::{Found, of_broken};
 use crate::commands::db_verify::Args;
@@ -30,6 +30,8 @@ pub(crate) struct Looked {
     /// The directory of the migrations from the top, with a `/` at its end; empty for the top.
     pub prefix: String,
     pub standpoint: Standpoint,
+    /// What the configuration declares, as it lies beside the files.
+    pub placeholders: Vec<Placeholder>,
     pub findings: Vec<Found>,
     pub warnings: Vec<Diagnostic>,
     /// How many migrations differ from the base.
@@ -86,6 +88,7 @@ pub(crate) fn look(args: &Args, project: &Project) -> Result<Looked, Error> {
         git,
         prefix,
         standpoint,
+        placeholders: project.placeholders().to_vec(),
         findings: Vec::new(),
         warnings: Vec::new(),
         changed: 0,

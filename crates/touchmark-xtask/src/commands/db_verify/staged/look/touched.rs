@@ -157,11 +157,9 @@ pub(super) fn contents(looked: &Looked, touched: &Touched, is_up_frozen: bool) -
         .as_ref()
         .filter(|_| touched.is_up_changed && !is_up_frozen)
     {
-        problems.extend(check(
-            &touched.name,
-            bytes.clone(),
-            &looked.path(&touched.up),
-        ));
+        let file = looked.path(&touched.up);
+        let declared = &looked.placeholders;
+        problems.extend(check(&touched.name, bytes.clone(), &file, declared));
     }
     if let Some(bytes) = touched
         .down_bytes
@@ -172,7 +170,8 @@ pub(super) fn contents(looked: &Looked, touched: &Touched, is_up_frozen: bool) -
             is_down: true,
             ..touched.name.clone()
         };
-        problems.extend(check(&name, bytes.clone(), &looked.path(&touched.down)));
+        let file = looked.path(&touched.down);
+        problems.extend(check(&name, bytes.clone(), &file, &looked.placeholders));
     }
     problems
 }
