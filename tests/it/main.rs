@@ -15,6 +15,7 @@ mod history;
 mod interrupts;
 mod no_transaction;
 mod placeholders;
+mod repeatable;
 mod round_trips;
 mod schema;
 mod script;

@@ -9,7 +9,7 @@ use touchmark_core::{Checksum, Kind};
 use crate::ahead::{Ahead, Unaccepted, Unknown};
 use crate::chain::Chain;
 use crate::compare::{Comparison, Finding, Standing, compare};
-use crate::rows::{MigrationId, Rows};
+use crate::rows::{MigrationId, RowState, Rows};
 
 /// How far a run goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -68,6 +68,8 @@ pub enum Action {
     /// It is applied.
     Apply,
     /// A repeatable one is applied again, because its content has changed.
+    Changed,
+    /// A repeatable one is applied again, because a version was undone since.
     Again,
     /// One without a transaction is taken up where it stopped.
     Resume,
@@ -205,6 +207,10 @@ pub(crate) fn plan(
     let before = chain.head();
     let steps = choose(set, &comparison, target, ahead)
         .into_iter()
+        .map(|(position, action)| match action {
+            Action::Apply if was_undone(&set[position], rows) => (position, Action::Again),
+            _ => (position, action),
+        })
         .map(|(position, action)| step(&mut chain, position, action))
         .collect();
     Ok(Plan {
@@ -215,6 +221,14 @@ pub(crate) fn plan(
         unknown: comparison.unknown,
         newest: comparison.newest,
     })
+}
+
+/// Whether a repeatable one is there as it is, but has to be applied again after an undo.
+fn was_undone(migration: &EncodedMigration, rows: &Rows) -> bool {
+    let id = MigrationId::of(migration);
+    let mut rows = rows.ledger.iter().rev();
+    let last = rows.find(|row| row.id == id);
+    id.kind == Kind::Repeatable && last.is_some_and(|row| row.state == RowState::Undone)
 }
 
 /// Whether a release that has run on this database can go on: all that it brought is there. A
@@ -337,7 +351,7 @@ fn choose(
                 let outdated = positions(comparison, Standing::Outdated);
                 let mut repeatable: Vec<_> =
                     pending.into_iter().filter(|s| !versioned(s)).collect();
-                repeatable.extend(outdated.map(|position| (position, Action::Again)));
+                repeatable.extend(outdated.map(|position| (position, Action::Changed)));
                 repeatable.sort_by_key(|(position, _)| *position);
                 steps.extend(repeatable);
             }

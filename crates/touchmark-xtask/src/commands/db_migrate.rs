@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use touchmark::{Action, Kind, Migrator, Report, Target};
+use touchmark::{Action, Kind, Migrator, Report, Step, Target};
 use touchmark_engine::{Database, url};
 
 use crate::error::Error;
@@ -218,7 +218,7 @@ fn dry_run(target: Target, project: &Project, files: &Files, screen: &Screen) ->
     if screen.is_json() {
         let steps = plan.steps.iter().map(|step| json::Step {
             migration: step.id.to_string(),
-            action: action(step.action),
+            action: action(step),
             elapsed_ms: None,
         });
         json::print(&json::Migrated {
@@ -232,7 +232,7 @@ fn dry_run(target: Target, project: &Project, files: &Files, screen: &Screen) ->
         return Ok(exit_code::OK);
     }
     for step in &plan.steps {
-        screen.print(format_args!("{:<7} {}", action(step.action), step.id));
+        screen.print(format_args!("{:<7} {}", action(step), step.id));
     }
     if !plan.adopt.is_empty() {
         screen.done(
@@ -255,10 +255,12 @@ fn dry_run(target: Target, project: &Project, files: &Files, screen: &Screen) ->
     Ok(exit_code::OK)
 }
 
-fn action(action: Action) -> &'static str {
-    match action {
+fn action(step: &Step) -> &'static str {
+    match step.action {
+        Action::Changed => "changed",
         Action::Again => "again",
         Action::Resume => "resume",
+        Action::Apply if step.id.kind == Kind::Repeatable => "new",
         _ => "apply",
     }
 }

@@ -56,10 +56,11 @@ pub(crate) fn run(args: &Args, project: &Project, screen: &Screen) -> Result<u8,
         true => json::print(&answer),
         false => show(&answer, &status, &database, screen),
     }
-    let is_pending = |m: &json::Migration| matches!(m.state, "pending" | "outdated");
     Ok(match status.comparison.findings.first() {
         Some(first) => code_of(first),
-        None if args.check && answer.migrations.iter().any(is_pending) => exit_code::PENDING,
+        None if args.check && answer.migrations.iter().any(|m| is_pending(m.state)) => {
+            exit_code::PENDING
+        }
         None => exit_code::OK,
     })
 }
@@ -140,7 +141,7 @@ fn rows(files: &Files, status: &Status) -> Vec<json::Migration> {
                 version: migration.version,
                 name: migration.name.clone(),
             };
-            (order(&id), row(&id, state(*standing), status))
+            (order(&id), row(&id, state(&id, *standing, status), status))
         })
         .collect();
     for finding in &status.comparison.findings {
@@ -156,13 +157,23 @@ fn order(id: &MigrationId) -> (bool, i64, String) {
     (id.kind == Kind::Repeatable, id.version, id.name.clone())
 }
 
-fn state(standing: Standing) -> &'static str {
+/// Whether the next run applies it: of a repeatable one it is said why.
+fn is_pending(state: &str) -> bool {
+    matches!(state, "pending" | "new" | "changed" | "again")
+}
+
+fn state(id: &MigrationId, standing: Standing, status: &Status) -> &'static str {
+    let is_repeatable = id.kind == Kind::Repeatable;
+    let last = status.rows.ledger.iter().rfind(|row| row.id == *id);
+    let was_undone = last.is_some_and(|row| row.state == RowState::Undone);
     match standing {
         Standing::Applied => "applied",
         Standing::Adoptable => "adoptable",
+        Standing::Pending if is_repeatable && was_undone => "again",
+        Standing::Pending if is_repeatable => "new",
         Standing::Pending => "pending",
         Standing::OutOfOrder => "out-of-order",
-        Standing::Outdated => "outdated",
+        Standing::Outdated => "changed",
         Standing::Unfinished => "unfinished",
         _ => "divergent",
     }
@@ -231,22 +242,16 @@ fn show(answer: &json::Status, status: &Status, database: &Database, screen: &Sc
         0 => format!("{applied} applied"),
         _ => format!("{applied} applied ({stamped} stamped)"),
     }];
-    let rest = [
-        "pending",
-        "outdated",
-        "out-of-order",
-        "unfinished",
-        "divergent",
-        "missing",
-    ];
+    let pending = (answer.migrations.iter()).filter(|m| is_pending(m.state));
+    match pending.count() {
+        0 => {}
+        pending => parts.push(format!("{pending} pending")),
+    }
+    let rest = ["out-of-order", "unfinished", "divergent", "missing"];
     for state in rest {
         match count(state) {
             0 => {}
-            // A repeatable one that has changed is applied again: nothing is wrong with it.
-            some => parts.push(format!(
-                "{some} {}",
-                state.replace("outdated", "to apply again")
-            )),
+            some => parts.push(format!("{some} {state}")),
         }
     }
     if let Some(head) = &answer.head {
@@ -286,7 +291,7 @@ fn print(migrations: &[json::Migration], screen: &Screen) {
     for migration in migrations {
         let colour = match migration.state {
             "applied" | "stamped" | "adoptable" => Color::Green,
-            "pending" | "outdated" => Color::Yellow,
+            state if is_pending(state) => Color::Yellow,
             "unknown" => Color::Grey,
             _ => Color::Red,
         };

@@ -58,7 +58,8 @@ pub struct Backup {
 pub struct Step {
     /// Which.
     pub migration: String,
-    /// `apply`, `again` (a repeatable one that has changed) or `resume` (an unfinished one).
+    /// `apply`, `resume` (an unfinished one); in a dry run, of a repeatable one `new`, `changed`, or
+    /// `again` (a version was undone since).
     pub action: &'static str,
     /// How long it took; none in a dry run.
     #[serde(skip_serializing_if = "Option::is_none")]

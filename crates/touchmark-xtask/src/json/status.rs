@@ -32,7 +32,7 @@ pub struct Migration {
     /// Which.
     pub migration: String,
     /// `applied`, `stamped` (recorded as applied, and not run), `adoptable` (by refinery; the ledger takes it over), `pending`, `out-of-order`,
-    /// `outdated` (a repeatable one that has changed), `unfinished`, `divergent`, `missing`, or
+    /// of a repeatable one that is to be applied `new`, `changed` or `again` (a version was undone since), `unfinished`, `divergent`, `missing`, or
     /// `unknown` when the database does not run.
     pub state: &'static str,
     /// When it was applied.

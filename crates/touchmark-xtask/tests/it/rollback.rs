@@ -61,7 +61,7 @@ fn undoes_and_redoes() {
     applied      V1__users      [when]
     applied      V20__add_email [when]
     pending      V21__add_name
-    pending      R__ids
+    again        R__ids
     exit 0
     "#);
     screen!(project.run(&["db-verify"]), @r#"

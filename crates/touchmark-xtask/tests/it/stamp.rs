@@ -70,7 +70,7 @@ fn a_database_made_by_hand() {
     stamped      V1__users [when]
     stamped      V2__email [when]
     pending      V3__index
-    pending      R__ids
+    new          R__ids
     exit 0
     "#);
     screen!(project.run(&["db-current"]), @r#"
@@ -162,7 +162,7 @@ fn what_is_not_there_is_listed() {
     pending      V1__users
     pending      V2__email
     pending      V3__index
-    pending      R__ids
+    new          R__ids
     exit 0
     "#);
     let json = project

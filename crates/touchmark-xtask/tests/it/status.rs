@@ -46,14 +46,14 @@ fn every_state_is_named() {
     warning: V2__late is not applied, and the newer V4__gone is
     warning: V3__edited was edited after it was applied
     warning: V4__gone is applied, and this set does not have it
-        Finished 1 applied, 1 pending, 1 to apply again, 1 out-of-order, 1 divergent, 1 missing, head V4
+        Finished 1 applied, 2 pending, 1 out-of-order, 1 divergent, 1 missing, head V4
     ---
     applied      V1__users  [when]
     out-of-order V2__late
     divergent    V3__edited [when]
     missing      V4__gone   [when]
     pending      V5__next
-    outdated     R__names   [when]
+    changed      R__names   [when]
     exit 23
     "#);
     let answer = project.run(&["db-status", "--json"]).json();
@@ -65,7 +65,7 @@ fn every_state_is_named() {
         "divergent",
         "missing",
         "pending",
-        "outdated",
+        "changed",
     ];
     assert_eq!(states, expected);
     let kinds = answer["findings"].as_array().unwrap().iter();
@@ -174,4 +174,34 @@ fn a_command_that_does_not_exist_suggests() {
     "#);
     let failed = project.run(&["db-status", "--jso", "--json"]);
     assert_eq!(failed.json()["error"]["exit_code"], 2);
+}
+
+/// Of a repeatable file it is said why it is applied.
+#[test]
+fn why_a_repeatable_file_is_applied() {
+    let down = ("V1__users.down.sql", "DROP TABLE users CASCADE;");
+    let view = "CREATE OR REPLACE VIEW names AS SELECT id FROM users;";
+    let project = Project::new(&[("V1__users.sql", USERS), down, ("R__names.sql", view)]);
+    let shown = |expected: &str| {
+        let status = project.ok(&["db-status"]).stdout;
+        assert!(
+            status.contains(&format!("{expected:<12} R__names")),
+            "{status}"
+        );
+        let plan = project.ok(&["db-migrate", "--dry-run"]).stdout;
+        assert!(plan.contains(&format!("{expected:<7} R__names")), "{plan}");
+        let code = project.run(&["db-status", "--check"]).code;
+        assert_eq!(code, 26, "{expected}");
+    };
+    shown("new");
+    project.ok(&["db-migrate"]);
+    project.write("R__names.sql", &view.replace("id FROM", "id AS name FROM"));
+    project.run(&["db-psql", "--", "-c", "DROP VIEW names"]);
+    shown("changed");
+    project.ok(&["db-migrate"]);
+    project.ok(&["db-rollback", "--all", "--yes"]);
+    shown("again");
+    project.ok(&["db-migrate"]);
+    let status = project.ok(&["db-status", "--check"]).stdout;
+    assert!(status.contains("applied      R__names"), "{status}");
 }

@@ -130,7 +130,7 @@ fn check_ahead(policy: Ahead, files: &str, recorded: &str, target: &str, expecte
                 .iter()
                 .map(|step| match step.action {
                     Action::Apply => step.id.short(),
-                    Action::Again => format!("{} again", step.id.short()),
+                    Action::Changed | Action::Again => format!("{} again", step.id.short()),
                     Action::Resume => format!("{} resume", step.id.short()),
                     Action::Adopt | Action::Stamp => panic!("not a step of a run"),
                 })
