@@ -311,3 +311,35 @@ fn in_a_schema_of_its_own() {
     project.ok(&["db-migrate", "--schema", "app"]);
     project.ok(&["db-verify", "--schema", "app"]);
 }
+
+/// Values reach the scratch database too, and the ledger keeps what undoes it as it is executed.
+#[test]
+fn with_placeholders() {
+    let project = project();
+    let manifest = "[workspace]\nmembers = []\n[workspace.metadata.touchmark.placeholders]\n\
+        days = { as = \"literal\" }\nwho = { as = \"identifier\", default = \"people\" }\n";
+    std::fs::write(project.path("Cargo.toml"), manifest).unwrap();
+    project.write(
+        "V3__index.sql",
+        "CREATE TABLE ${who} (days text DEFAULT ${days});\n",
+    );
+    project.write("V3__index.down.sql", "DROP TABLE ${who};\n");
+    let unset = project.run(&["db-stamp", "head", "--yes"]);
+    assert_ne!(unset.code, 0, "{}", unset.screen());
+    assert!(unset.stderr.contains("days"), "{}", unset.screen());
+    let made = "CREATE TABLE folk (days text DEFAULT '7')";
+    project.client().batch_execute(made).unwrap();
+    let stamp = ["db-stamp", "head", "--yes", "--placeholder", "days=7"];
+    let other = project.run(&stamp);
+    assert_eq!(other.code, 33, "{}", other.screen());
+    assert!(
+        other.stderr.contains("table public.people is not there"),
+        "{}",
+        other.screen()
+    );
+    project.ok(&[&stamp[..], &["--placeholder", "who=folk"]].concat());
+    project.ok(&["db-verify"]);
+    let down = "SELECT down_sql FROM touchmark_ledger WHERE version = 3";
+    let down: String = project.client().query_one(down, &[]).unwrap().get(0);
+    assert_eq!(down, "DROP TABLE \"folk\";\n");
+}
