@@ -39,3 +39,5 @@ pub use resolve::{
     FileName, ResolveOptions, Resolved, check, directives, file_name, file_names, is_cosmetic,
     resolve, semantic,
 };
+#[cfg(feature = "resolve")]
+pub use sql::{Reach, beyond_the_database};

@@ -64,7 +64,7 @@ impl Reader {
     pub(crate) fn connect(url: &str, history: &History) -> Result<Reader, Error> {
         let mut client = connect(url, None)?;
         // Planning takes longer than reading, and the plan for one moment is as good for the next.
-        let settings = settings("SET") + "SET plan_cache_mode = force_generic_plan";
+        let settings = settings("SET") + "SET plan_cache_mode = force_generic_plan; SET jit = off";
         client.batch_execute(&settings).map_err(failed)?;
         let version = "SELECT pg_catalog.current_setting('server_version_num')::int / 10000";
         let major: i32 = client.query_one(version, &[]).map_err(failed)?.get(0);

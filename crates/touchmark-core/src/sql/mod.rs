@@ -9,6 +9,7 @@ mod ident;
 mod nesting;
 mod parse;
 mod placeholders;
+mod reach;
 mod split;
 mod statement;
 mod token;
@@ -16,6 +17,7 @@ mod wording;
 
 pub(crate) use check::check;
 pub(crate) use placeholders::{find as placeholders, stand_in};
+pub use reach::{Reach, beyond_the_database};
 pub(crate) use split::{Source, split};
 pub(crate) use statement::{kind, semantic};
 

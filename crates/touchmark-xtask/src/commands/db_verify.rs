@@ -84,7 +84,8 @@ pub(crate) struct Args {
     /// on the same server, where each time everything must be as it was before
     #[arg(long, value_name = "VERSION", num_args = 0..=1, conflicts_with_all = ["all", "offline", "binary", "staged", "ci", "accept_cosmetic", "record"])]
     down: Option<Option<String>>,
-    /// The name of the database, typed out, with --down where it is not local or is marked
+    /// The name of the database, typed out, with --down: where it is not local or is marked, or
+    /// where the migrations change roles or other things of the whole server
     #[arg(long, value_name = "NAME", requires = "down")]
     confirm: Option<String>,
     /// Exit with 75 when this program is older than its sources

@@ -227,7 +227,7 @@ pub struct DownFinding {
     pub kind: &'static str,
     /// Which migration; with `repeatable`, how far down.
     pub migration: String,
-    /// The file that is to be mended.
+    /// The file that is to be mended, or their directory where that can't be told.
     pub file: String,
     /// The same for people.
     pub message: String,

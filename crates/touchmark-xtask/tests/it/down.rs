@@ -321,6 +321,32 @@ fn b54_a_protected_server_gets_no_scratch_database() {
 }
 
 #[test]
+fn what_belongs_to_the_whole_server_is_not_tried_by_the_way() {
+    let project = Project::new(&[
+        ("V1__users.sql", USERS),
+        ("V1__users.down.sql", DROP),
+        (
+            "V2__roles.sql",
+            "-- For reports.\nCREATE ROLE reports_of_a_test;",
+        ),
+        ("V2__roles.down.sql", "DROP ROLE reports_of_a_test;"),
+    ]);
+    screen!(project.run(&["db-verify", "--down"]), @r#"
+    error: these migrations change what belongs to the whole server, and a scratch database does not keep that to itself:
+           migrations/V2__roles.sql:2: CREATE ROLE
+           migrations/V2__roles.down.sql:1: DROP ROLE
+    help: nothing was tried; on a server where that may happen, such as one of its own, type the name of the database: `cargo xtask db-verify --down --confirm NAME`
+    ---
+    exit 14
+    "#);
+    project.ok(&["db-verify", "--down", "V1"]);
+    let name = project.url.rsplit('/').next().unwrap();
+    project.ok(&["db-verify", "--down", "--confirm", name]);
+    let drop = "DROP ROLE reports_of_a_test";
+    project.client().batch_execute(drop).unwrap();
+}
+
+#[test]
 fn a_role_that_may_not_create_databases() {
     let mut project = Project::new(&[("V1__users.sql", USERS), ("V1__users.down.sql", DROP)]);
     with_role(&mut project, "\"Small\"", "");

@@ -7,7 +7,9 @@ mod show;
 use std::time::Instant;
 
 use touchmark::{Kind, Target};
+use touchmark_core::beyond_the_database;
 
+use crate::commands::db_verify::database::file_name;
 use crate::error::Error;
 use crate::interrupt::Interrupts;
 use crate::project::{Files, Project};
@@ -36,6 +38,9 @@ pub(super) fn run(
     let begun = Instant::now();
     let files = project.read(screen)?;
     let which = which.map(|which| only(which, &files)).transpose()?;
+    if name.is_none() {
+        keep_to_the_database(&files, which)?;
+    }
     let interrupts = Interrupts::listen()?;
     let database = database::up(&project.settings()?, screen)?;
     scratch::permit("db-verify --down", name, &database)?;
@@ -53,6 +58,38 @@ pub(super) fn run(
         _ if proof.findings.is_empty() => exit_code::OK,
         true => exit_code::MIGRATION,
         false => exit_code::DOWN,
+    })
+}
+
+/// A scratch database does not keep a role to itself: tried here, it would be made, or dropped, on the
+/// server for good.
+fn keep_to_the_database(files: &Files, which: Option<usize>) -> Result<(), Error> {
+    let until = which.map_or(files.set.migrations.len(), |which| which + 1);
+    let migrations = files.set.migrations.iter().take(until);
+    let reached = migrations.flat_map(|migration| {
+        let file = file_name(migration);
+        let down = (file.replace(".sql", ".down.sql"), migration.down.as_ref());
+        let scripts = [(file, Some(&migration.up)), down];
+        scripts.into_iter().flat_map(|(file, script)| {
+            let reached = script.map(beyond_the_database).unwrap_or_default();
+            let file = format!("{}/{file}", files.set.directory);
+            reached
+                .into_iter()
+                .map(move |reach| format!("{file}:{}: {}", reach.line, reach.what))
+        })
+    });
+    let reached: Vec<_> = reached.collect();
+    if reached.is_empty() {
+        return Ok(());
+    }
+    Err(Error::Refused {
+        message: format!(
+            "these migrations change what belongs to the whole server, and a scratch database does not keep that to itself:\n       {}",
+            reached.join("\n       ")
+        ),
+        help: "nothing was tried; on a server where that may happen, such as one of its own, type the name of \
+               the database: `cargo xtask db-verify --down --confirm NAME`"
+            .into(),
     })
 }
 

@@ -1,6 +1,6 @@
 //! Up, down and up again, with a look at everything that the database is made of in between.
 
-use touchmark::{Error as Runtime, Kind, Left, MigrationId, Migrator, RollbackTarget, Target};
+use touchmark::{Error as Runtime, Kind, Left, Migrator, RollbackTarget, Target};
 use touchmark_core::Migration;
 use touchmark_core::encoded::Home;
 use touchmark_engine::Database;
@@ -68,7 +68,7 @@ struct Try<'w> {
 enum Outcome {
     /// What is there after it.
     Proven(Vec<Entry>),
-    /// The down file was not carried out: the database is as before it.
+    /// The down file was not carried out, and what is there is what was there before it.
     NotUndone(Finding, Vec<Entry>),
     /// The database is not what it should be.
     Spoilt(Finding),
@@ -127,7 +127,7 @@ impl<'w> Try<'w> {
                 }
                 Outcome::Spoilt(finding) => {
                     proof.findings.push(finding);
-                    return Ok((at + 1 < until || work.which.is_none()).then_some(at + 1));
+                    return Ok(work.which.is_none().then_some(at + 1));
                 }
                 Outcome::Stopped(finding) => {
                     proof.findings.push(finding);
@@ -211,7 +211,7 @@ impl<'w> Try<'w> {
         }
         let again = Object::all(&all, &self.reader.read()?);
         if !again.is_empty() {
-            found("a down file".into(), What::Differs(again));
+            found(work.files.set.directory.clone(), What::Differs(again));
         }
         Ok(())
     }
@@ -261,9 +261,9 @@ impl Work<'_> {
 fn told(outcome: Result<(), Runtime>) -> Result<Result<(), Runtime>, Error> {
     match outcome {
         Err(Runtime::Failed(mut failure)) => {
-            // The newest version there is nothing that anybody could look at.
+            // At which version the scratch database was is of no use to anybody.
             if matches!(failure.state, Left::RolledBack(_)) {
-                failure.state = Left::RolledBack(None::<MigrationId>);
+                failure.state = Left::RolledBack(None);
             }
             Ok(Err(Runtime::Failed(failure)))
         }
