@@ -3,7 +3,7 @@
 
 use std::env;
 
-use super::{Given, UrlProblem, given, passfile, service};
+use super::{Given, UrlProblem, given, passfile, ports, service};
 use crate::Error;
 
 /// A URL with everything in it, and what somebody should know about where that comes from.
@@ -35,9 +35,8 @@ const VARIABLES: [(&str, &str); 6] = [
 pub(super) fn complete_from(url: &str, variables: Variables<'_>) -> Result<Completed, UrlProblem> {
     let variable = |name: &str| variables(name).filter(|value| !value.is_empty());
     let mut given = given(url)?;
-    let (named, file) = (given.take("service"), given.take("passfile"));
+    let (named, mut file) = (given.take("service"), given.take("passfile"));
     let mut is_changed = named.is_some() || file.is_some();
-    let mut file = file;
     if let Some(name) = named.or_else(|| variable("PGSERVICE")) {
         let place = format!("the service `{name}`");
         for (key, value) in service::read(&name, &variable)? {
@@ -85,9 +84,11 @@ impl Given {
                 return Ok(is_missing);
             }
             "port" => {
-                let is_missing = self.hosts.iter().any(|(_, port)| port.is_none());
+                let mut own = self.hosts.iter().map(|(_, port)| port.is_some());
+                let has_all = !self.hosts.is_empty() && own.all(|has| has);
+                let is_missing = self.ports.is_empty() && !has_all;
                 if is_missing {
-                    self.fill_ports(value).ok_or_else(|| UrlProblem::PortOf {
+                    self.ports = ports(value).ok_or_else(|| UrlProblem::PortOf {
                         place: place.to_owned(),
                     })?;
                 }
@@ -97,11 +98,13 @@ impl Given {
             "password" => &mut self.password,
             "dbname" => &mut self.database,
             _ => {
+                let value = known(key, value);
                 let is_missing = !self.params.iter().any(|(name, _)| name == key);
-                if is_missing {
-                    self.params.push((key.to_owned(), known(key, value)));
+                let is_wanted = is_missing && takes(key, &value);
+                if is_wanted {
+                    self.params.push((key.to_owned(), value));
                 }
-                return Ok(is_missing);
+                return Ok(is_wanted);
             }
         };
         let is_missing = into.is_none();
@@ -113,11 +116,20 @@ impl Given {
 /// The driver has three of libpq's six ways to encrypt.
 fn known(key: &str, value: &str) -> String {
     let value = match (key, value) {
+        ("sslmode", "disable" | "prefer") => value,
         ("sslmode", "allow") => "prefer",
-        ("sslmode", "verify-ca" | "verify-full") => "require",
+        ("sslmode", _) => "require",
         _ => value,
     };
     value.to_owned()
+}
+
+/// Whether the driver has the parameter: a service may say more, as where certificates are.
+fn takes(key: &str, value: &str) -> bool {
+    let value = value.replace('\\', "\\\\").replace('\'', "\\'");
+    format!("{key}='{value}'")
+        .parse::<postgres::Config>()
+        .is_ok()
 }
 
 #[cfg(test)]
@@ -177,6 +189,7 @@ mod tests {
         );
         check("host=c dbname=e", &[], "host=c dbname=e");
         check("postgres://c/e", &[("PGPORT", "")], "postgres://c/e");
+        check("postgresql:///e?port=1", &ALL[..2], "postgresql://h:1/e");
         let hosts = [("PGHOST", "a,b"), ("PGPORT", "1,2")];
         check("postgresql:///e", &hosts, "postgresql://a:1,b:2/e");
         let socket = [("PGHOST", "/tmp/x"), ("PGUSER", "me"), ("PGPASSWORD", "pw")];
@@ -215,13 +228,13 @@ mod tests {
     fn b52_a_service() {
         let folder = tempfile::tempdir().unwrap();
         let own = folder.path().join(".pg_service.conf");
-        let text = "# mine\n[other]\nhost=o\n\n[app]\nhost=h\nport = 5433\nuser=me\ndbname=d\npassword=p=w\n\
-            application_name=a b\n[broken]\nhost\n";
+        let text = "# mine\n[other]\nport=7\nhost=o\n\n[app]\nhost=h\nport = 5433\nuser=me\ndbname=d\npassword=p=w\n\
+            application_name=a'b\nsslrootcert=/x\n[broken]\nhost\n";
         fs::write(&own, text).unwrap();
         let system = folder.path().join("pg_service.conf");
         fs::write(&system, "[shared]\nhost=s\ndbname=d\n").unwrap();
         let (home, own) = (folder.path().to_str().unwrap(), own.to_str().unwrap());
-        let full = "postgresql://me:p%3Dw@h:5433/d?application_name=a%20b";
+        let full = "postgresql://me:p%3Dw@h:5433/d?application_name=a%27b";
         check("service=app", &[("HOME", home)], full);
         check("postgresql://?service=app", &[("PGSERVICEFILE", own)], full);
         let named = [("PGSERVICE", "app"), ("HOME", home)];
@@ -233,7 +246,7 @@ mod tests {
             ("PGHOST", "e"),
             ("PGDATABASE", "e"),
         ];
-        check("postgresql://me@/d", &other, "postgresql://me@o:5432/d");
+        check("postgresql://me@/d", &other, "postgresql://me@o:7/d");
         let shared = [("HOME", home), ("PGSYSCONFDIR", home)];
         check("service=shared", &shared, "postgresql://s:5432/d");
 
@@ -248,7 +261,7 @@ mod tests {
         );
         fails("service=nobody", &shared, &unknown);
         let broken = format!(
-            "`{own}:13` is not `keyword=value`, as a line of a service is; help: mend the line; a service does not name another one"
+            "`{own}:15` is not `keyword=value`, as a line of a service is; help: mend the line; a service does not name another one"
         );
         fails("service=broken", &shared, &broken);
     }

@@ -158,6 +158,8 @@ struct Given {
     user: Option<String>,
     password: Option<String>,
     hosts: Vec<(String, Option<u16>)>,
+    /// For the hosts without a port of their own: one for all, or one for each.
+    ports: Vec<u16>,
     database: Option<String>,
     params: Vec<(String, String)>,
 }
@@ -242,6 +244,7 @@ fn given(url: &str) -> Result<Given, UrlProblem> {
         user,
         password,
         hosts: addresses,
+        ports: Vec::new(),
         database,
         params,
     };
@@ -252,52 +255,56 @@ fn given(url: &str) -> Result<Given, UrlProblem> {
 impl Given {
     /// Parameters may give what the URL's other parts left out, as libpq has it.
     fn take_params(&mut self) -> Result<(), UrlProblem> {
-        let (mut hosts, mut ports) = (Vec::new(), None);
+        let (mut hosts, mut has_ports) = (Vec::new(), false);
         for (key, value) in std::mem::take(&mut self.params) {
             match key.as_str() {
                 "user" => self.user = Some(value),
                 "password" => self.password = Some(value),
                 "dbname" => self.database = Some(value),
                 "host" | "hostaddr" => hosts.extend(value.split(',').map(str::to_owned)),
-                "port" => ports = Some(value),
+                "port" => {
+                    self.ports = ports(&value).ok_or(UrlProblem::Port)?;
+                    has_ports = true;
+                }
                 _ => self.params.push((key, value)),
             }
         }
         if !hosts.is_empty() {
             self.hosts = hosts.into_iter().map(|host| (host, None)).collect();
         }
-        if let Some(ports) = ports {
+        if has_ports {
             self.hosts.iter_mut().for_each(|host| host.1 = None);
-            self.fill_ports(&ports).ok_or(UrlProblem::Port)?;
         }
         Ok(())
     }
 
-    /// Gives a port to each host that has none: the same to all, or each its own of a list. `None` where it is not one.
-    fn fill_ports(&mut self, ports: &str) -> Option<()> {
-        let ports: Option<Vec<u16>> = ports.split(',').map(port).collect();
-        let ports = ports.filter(|ports| ports.len() == 1 || ports.len() == self.hosts.len())?;
-        for (host, port) in self.hosts.iter_mut().zip(ports.iter().cycle()) {
-            host.1.get_or_insert(*port);
-        }
-        Some(())
+    fn port_of(&self, index: usize) -> u16 {
+        let own = self.hosts.get(index).and_then(|(_, port)| *port);
+        let others = self.ports.get(index).or(self.ports.first()).copied();
+        own.or(others).unwrap_or(5432)
     }
 
     fn parts(self) -> Result<Parts, UrlProblem> {
         if self.hosts.is_empty() {
             return Err(UrlProblem::NoHost);
         }
-        let hosts = self.hosts.into_iter();
+        if self.ports.len() > 1 && self.ports.len() != self.hosts.len() {
+            return Err(UrlProblem::Port);
+        }
+        let hosts = self.hosts.iter().enumerate();
+        let hosts = hosts.map(|(index, (host, _))| (host.clone(), self.port_of(index)));
         Ok(Parts {
+            hosts: hosts.collect(),
             user: self.user,
             password: self.password,
-            hosts: hosts
-                .map(|(host, port)| (host, port.unwrap_or(5432)))
-                .collect(),
             database: self.database.ok_or(UrlProblem::NoDatabase)?,
             params: self.params,
         })
     }
+}
+
+fn ports(text: &str) -> Option<Vec<u16>> {
+    text.split(',').map(port).collect()
 }
 
 fn port(text: &str) -> Option<u16> {

@@ -68,7 +68,7 @@ fn password(line: &str, given: &Given, variable: Variables<'_>) -> Option<String
         return None;
     }
     let fields = fields(line)?;
-    let (host, port) = given.hosts.first()?;
+    let (host, _) = given.hosts.first()?;
     // A socket goes by this name unless its directory is written.
     let host = match host.as_str() {
         "/tmp" | "/run/postgresql" | "/var/run/postgresql" => "localhost",
@@ -77,7 +77,7 @@ fn password(line: &str, given: &Given, variable: Variables<'_>) -> Option<String
     let user = given.user.clone().or_else(|| variable("USER"));
     let wanted = [
         host.to_owned(),
-        port.unwrap_or(5432).to_string(),
+        given.port_of(0).to_string(),
         given.database.clone().unwrap_or_default(),
         user.unwrap_or_default(),
     ];
