@@ -192,6 +192,63 @@ fn what_is_wrong_is_said_before_a_script_is_written() {
     }
 }
 
+/// A script has the values that were given when it was made; what is recorded has none.
+#[test]
+fn placeholders_are_replaced() {
+    let without = std::env::var("TOUCHMARK_TEST_WITHOUT").unwrap_or_default();
+    if without.split(',').any(|name| name.trim() == "psql") {
+        return;
+    }
+    let up = "CREATE TABLE ${events} (note text DEFAULT ${note});\n";
+    let project = Project::new(&[
+        ("V1__events.sql", up),
+        ("V1__events.down.sql", "DROP TABLE ${events};\n"),
+        (
+            "R__v.sql",
+            "CREATE OR REPLACE VIEW v AS SELECT ${note} AS note;\n",
+        ),
+    ]);
+    fs::write(
+        project.path("Cargo.toml"),
+        "[workspace]\nmembers = []\n[workspace.metadata.touchmark.placeholders]\n\
+         events = { as = \"identifier\", default = \"events\" }\nnote = { as = \"literal\" }\n",
+    )
+    .unwrap();
+    screen!(project.run(&["db-migrate", "--sql"]), @r#"
+    error: the placeholder `note` has no value, and migrations/V1__events.sql, migrations/R__v.sql need it
+    help: give it with `--placeholder note=VALUE` or TOUCHMARK_PLACEHOLDER_NOTE, in a program with `Migrator::placeholder`; or declare a default under [workspace.metadata.touchmark.placeholders]
+    ---
+    exit 2
+    "#);
+    let values = [
+        "--placeholder",
+        "events=a\"b",
+        "--placeholder",
+        "note=it's :x \\",
+    ];
+    let with = |command: &[&'static str]| [command, &values[..]].concat();
+    by_psql(&project, &with(&["db-migrate", "--sql"]));
+    project.ok(&with(&["db-verify"]));
+    assert_eq!(
+        project.ok(&with(&["db-migrate", "--json"])).json()["applied"],
+        serde_json::json!([])
+    );
+    let mut client = project.client();
+    let texts = "SELECT up_sql || down_sql FROM touchmark_ledger WHERE version = 1";
+    let texts: String = client.query_one(texts, &[]).unwrap().get(0);
+    assert_eq!(texts, format!("{up}DROP TABLE \"a\"\"b\";\n"));
+    client
+        .batch_execute("INSERT INTO \"a\"\"b\" DEFAULT VALUES")
+        .unwrap();
+    let note: String = client
+        .query_one("SELECT b.note FROM \"a\"\"b\" b JOIN v USING (note)", &[])
+        .unwrap()
+        .get(0);
+    assert_eq!(note, "it's :x \\");
+    by_psql(&project, &with(&["db-rollback", "--sql"]));
+    project.ok(&with(&["db-verify"]));
+}
+
 /// The files of which commit.
 #[test]
 fn the_commit_is_named() {
