@@ -13,7 +13,9 @@ use std::io::Write;
 
 use serde::Serialize;
 
-pub use inspect::{AddedMigration, CarriedMigration, Compared, Docs, DocsFile, Inspected};
+pub use inspect::{
+    AddedMigration, CarriedMigration, CarriedPlaceholder, Compared, Docs, DocsFile, Inspected,
+};
 pub use run::{
     Backup, DifferentObject, Down, Migrated, MissingObject, New, Resolved, RolledBack, Stamped,
     Step, Undo, Up,

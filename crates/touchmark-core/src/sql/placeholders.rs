@@ -36,7 +36,17 @@ pub(crate) fn find(sql: &str, declared: &[Placeholder]) -> Placeholders {
                         Ok(hole) => out.holes.push(hole),
                         Err(finding) => out.findings.push(finding),
                     }
-                    last = None;
+                    // As the server will see it.
+                    let is_literal = out.holes.last().is_some_and(|hole| {
+                        let kind = declared[hole.placeholder].kind;
+                        hole.end == end && kind == PlaceholderKind::Literal
+                    });
+                    last = is_literal.then_some(Token {
+                        kind: Kind::String,
+                        start,
+                        end,
+                        terminated: true,
+                    });
                     continue;
                 }
             }
@@ -274,6 +284,11 @@ mod tests {
         wrong(
             "SELECT ${days} -- x\n 'a'",
             "stands beside a string constant",
+        );
+        wrong("SELECT ${days}\n${days}", "stands beside a string constant");
+        fine(
+            "SELECT ${role} ${days} AS ${role}",
+            "SELECT \"role_\" 'days_' AS \"role_\"",
         );
         fine("SELECT date ${days}, 'a'", "SELECT date 'days_', 'a'");
     }

@@ -89,6 +89,16 @@ fn show(carried: &Carried, screen: &Screen) {
     if let Some(schema) = &carried.home.schema {
         facts.push(("Schema", schema.clone()));
     }
+    let declared = carried.set.placeholders.iter();
+    let declared: Vec<_> = declared
+        .map(|placeholder| match &placeholder.default {
+            Some(default) => format!("{} (else {default})", placeholder.name),
+            None => placeholder.name.clone(),
+        })
+        .collect();
+    if !declared.is_empty() {
+        facts.push(("Values", declared.join(", ")));
+    }
     if let Some(file) = &carried.file {
         facts.insert(0, ("Program", file.clone()));
     }
@@ -245,6 +255,12 @@ fn inspected(path: &Path, carried: &Carried) -> json::Inspected {
             no_transaction: directives.no_transaction,
         }
     });
+    let placeholders = carried.set.placeholders.iter();
+    let placeholders = placeholders.map(|placeholder| json::CarriedPlaceholder {
+        name: placeholder.name.clone(),
+        becomes: placeholder.kind.to_string(),
+        default: placeholder.default.clone(),
+    });
     json::Inspected {
         file: path.display().to_string(),
         program: carried.file.clone(),
@@ -257,6 +273,7 @@ fn inspected(path: &Path, carried: &Carried) -> json::Inspected {
         head: carried.set.head().to_hex(),
         schema: carried.home.schema.clone(),
         history: carried.home.history.to_string(),
+        placeholders: placeholders.collect(),
         migrations: migrations.collect(),
     }
 }

@@ -7,7 +7,7 @@ use std::fs;
 use object::write::Object;
 use object::{Architecture, BinaryFormat, Endianness, SectionKind};
 use touchmark_core::encoded::{BuildState, Home, Stamp, encode};
-use touchmark_core::{ResolveOptions, resolve};
+use touchmark_core::{Placeholder, ResolveOptions, resolve};
 
 /// A set of these files with a stamp of this package.
 fn section(package: &str, files: &[(&str, &str)]) -> Vec<u8> {
@@ -17,11 +17,17 @@ fn section(package: &str, files: &[(&str, &str)]) -> Vec<u8> {
 }
 
 fn set(files: &[(&str, &str)]) -> Vec<u8> {
+    set_with(files, Vec::new())
+}
+
+fn set_with(files: &[(&str, &str)], placeholders: Vec<Placeholder>) -> Vec<u8> {
     let directory = tempfile::tempdir().unwrap();
     for (name, text) in files {
         fs::write(directory.path().join(name), text).unwrap();
     }
-    let resolved = resolve(directory.path(), &ResolveOptions::new("migrations")).unwrap();
+    let mut options = ResolveOptions::new("migrations");
+    options.placeholders = placeholders;
+    let resolved = resolve(directory.path(), &options).unwrap();
     encode(&resolved.set, &Home::default())
 }
 

@@ -30,8 +30,22 @@ pub struct Inspected {
     pub schema: Option<String>,
     /// The history table: `public.refinery_schema_history`.
     pub history: String,
+    /// The placeholders that its migrations may have.
+    pub placeholders: Vec<CarriedPlaceholder>,
     /// In the order of the chain.
     pub migrations: Vec<CarriedMigration>,
+}
+
+/// One placeholder in `db-inspect`.
+#[derive(Debug, Clone, Serialize)]
+pub struct CarriedPlaceholder {
+    /// Its name.
+    pub name: String,
+    /// `literal` or `identifier`.
+    #[serde(rename = "as")]
+    pub becomes: String,
+    /// Its value where nobody gives another one; null where there is none.
+    pub default: Option<String>,
 }
 
 /// One migration in `db-inspect`.

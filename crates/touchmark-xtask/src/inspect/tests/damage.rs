@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use proptest::prelude::*;
 use touchmark_core::checksum::{chain, leaf};
 use touchmark_core::encoded::{DecodeError, Encoded};
-use touchmark_core::{Checksum, Kind};
+use touchmark_core::{Checksum, Kind, PlaceholderKind};
 
 use super::*;
 use crate::inspect::program::carried;
@@ -86,6 +86,24 @@ fn names_that_write_on_the_terminal() {
     let name = position(&named, b"\x01b");
     named[name + 1] = 0x1b;
     check(&sealed(named), Damage::Names);
+}
+
+#[test]
+fn placeholders_are_carried() {
+    let carried = |default: &str| {
+        let placeholder = Placeholder {
+            name: "days".into(),
+            kind: PlaceholderKind::Literal,
+            default: Some(default.into()),
+        };
+        let mut section = set_with(&FILES, vec![placeholder.clone()]);
+        section.extend(stamp("app").encode());
+        (section, placeholder)
+    };
+    let (section, placeholder) = carried("7");
+    let sets = sets(&section).unwrap();
+    assert_eq!(sets[0].set.placeholders, [placeholder]);
+    check(&carried("\x1b[2J").0, Damage::Names);
 }
 
 #[test]
