@@ -156,3 +156,64 @@ fn a_script_that_was_cut_off() {
         at_head(&other.url, &files);
     }
 }
+
+/// What a copy through Windows does to it.
+#[test]
+fn a_script_that_was_changed_on_its_way() {
+    if !has("psql") {
+        return;
+    }
+    let whole = script(&[A, B], None, Target::Latest).sql;
+    let db = database();
+    let empty = state(&db.url);
+    let changed = whole.replace('\n', "\r\n");
+    assert_eq!(psql(&db.url, &changed, ONE).code, 3);
+    assert_eq!(state(&db.url), empty);
+    message!(psql(&db.url, &changed, ALONE).screen(), @r#"
+    ERROR: this text is not as long as it was when the script was made, so that it can't be recorded
+    HINT: carry the script over byte for byte, with its line ends, or make it again; an edit belongs in the file
+    CONTEXT: PL/pgSQL function inline_code_block line 3 at RAISE
+    exit 3
+    "#);
+    assert_eq!(value(&db.url, "SELECT count(*) FROM touchmark_ledger"), "0");
+    // An edit would be recorded with the checksum of what it was before.
+    let edited = whole.replace("REFERENCES a);", "REFERENCES a, more int);");
+    assert_eq!(psql(&db.url, &edited, ALONE).code, 3);
+    assert_eq!(applied(&db.url, &encoded(&[A, B])), ["V2__b"]);
+    at_head(&db.url, &[A, B]);
+}
+
+/// psql sends what there is of the last statement, and an `UPDATE` that lacks its end is a whole one.
+#[test]
+fn a_cut_in_a_statement_of_the_records() {
+    if !has("psql") {
+        return;
+    }
+    let files = [A, INDEX];
+    let whole = script(&files, Some(1), Target::Latest).sql;
+    let sets = |text: &str| {
+        let found = whole.find(text).unwrap_or_else(|| panic!("{text}"));
+        &whole[..found + text.len()]
+    };
+    for text in [
+        "next_statement = 'started'",
+        "statements_done = 1",
+        "statements_done = 2",
+        "statements_done = 3",
+        "SET state = 'applied'",
+    ] {
+        let db = database();
+        applied(&db.url, &encoded(&[A]));
+        let of_a = || {
+            value(
+                &db.url,
+                "SELECT l::text FROM touchmark_ledger AS l WHERE version = 1",
+            )
+        };
+        let before = of_a();
+        assert_ne!(psql(&db.url, sets(text), ALONE).code, 0, "{text}");
+        assert_eq!(of_a(), before, "{text}");
+        applied(&db.url, &encoded(&files));
+        at_head(&db.url, &files);
+    }
+}

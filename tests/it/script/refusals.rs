@@ -154,6 +154,11 @@ fn records_that_contradict_each_other() {
     HINT: nothing was changed; `cargo xtask db-verify` shows what differs
     exit 3
     "#);
+    message!(refused_after("UPDATE refinery_schema_history SET checksum = NULL WHERE version = 2"), @r#"
+    ERROR: this script begins at V2, and the row of V2__b in refinery's history is of another text
+    HINT: nothing was changed; `cargo xtask db-verify` shows what differs
+    exit 3
+    "#);
     message!(refused_after("DELETE FROM touchmark_ledger WHERE version = 2"), @r#"
     ERROR: this script begins at V2, and V2__b was applied by refinery, and the ledger does not know it
     HINT: nothing was changed; `cargo xtask db-migrate V2` takes over what refinery applied, and so does a start of the program

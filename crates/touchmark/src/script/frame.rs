@@ -3,7 +3,7 @@
 use super::guard;
 use super::head::{Head, head};
 use super::psql::{between_dollars, block, echo, on_one_line, quiet};
-use super::step::{CLOSE, OPEN};
+use super::step::{CLOSE, OPEN, changed};
 use crate::history;
 use crate::rows::MigrationId;
 use crate::run::Context;
@@ -72,6 +72,8 @@ END
             between_dollars("after", &(check + &clean.collect::<String>()))
         ))
     ) + UNFINISHED
+        + "-- Fails where a text was changed after the script was made.\n"
+        + &changed()
 }
 
 /// psql before 15 commits with `-1` whatever has gone wrong on its own side, and so may somebody who

@@ -165,7 +165,7 @@ BEGIN
                 THEN pg_catalog.format('the row of %s%s__%s in refinery''s history is gone', l.kind, l.version, l.name)
                 WHEN l.version IS NULL
                 THEN pg_catalog.format('V%s__%s was applied by refinery, and the ledger does not know it', h.version, h.name)
-                WHEN h.name <> e.name OR h.checksum <> ALL (e.checksums)
+                WHEN h.version IS NOT NULL AND (coalesce(h.name, '') <> e.name OR coalesce(h.checksum, '') <> ALL (e.checksums))
                 THEN pg_catalog.format('the row of %s%s__%s in refinery''s history is of another text', l.kind, l.version, l.name)
             END
             FROM versions AS l FULL JOIN refinery AS h ON h.version = l.version LEFT JOIN expected AS e ON e.version = l.version

@@ -4,7 +4,8 @@
 /// of it, so that `substr(…, 2)` is the text.
 pub(super) fn between_dollars(tag: &str, text: &str) -> String {
     let mut tag = tag.to_owned();
-    while text.contains(&format!("${tag}$")) {
+    // Its end may make a mark together with the mark that follows.
+    while text.contains(&format!("${tag}$")) || text.ends_with(&format!("${tag}")) {
         tag.push('_');
     }
     format!("${tag}$\n{text}${tag}$")
@@ -46,6 +47,10 @@ mod tests {
         assert_eq!(
             between_dollars("V1__a", "-- $V1__a$ $V1__a_$"),
             "$V1__a__$\n-- $V1__a$ $V1__a_$$V1__a__$"
+        );
+        assert_eq!(
+            between_dollars("V1__a", "-- $V1__a"),
+            "$V1__a_$\n-- $V1__a$V1__a_$"
         );
         assert_eq!(on_one_line("a\nDROP TABLE b;\r"), "a DROP TABLE b; ");
         assert_eq!(echo("it's\n\\x"), "\\echo 'it''s \\\\x'\n");

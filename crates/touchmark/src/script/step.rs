@@ -69,12 +69,36 @@ pub(super) fn undo(context: &Context, step: &UndoStep, marks: bool) -> String {
     sql
 }
 
-/// A text, as a variable of psql.
+/// A text, as a variable of psql. One that was changed on its way, in its line ends or by an editor,
+/// is refused, because the records would have the checksum of another.
 fn variable(name: &str, tag: &str, text: &str) -> String {
     // The line end before the text is not part of it.
-    quiet(&format!(
+    let select = quiet(&format!(
         "SELECT pg_catalog.substr({}, 2) AS {name}",
         between_dollars(tag, text)
+    ));
+    let is_whole = quiet(&format!(
+        "SELECT pg_catalog.octet_length(pg_catalog.convert_to(:'touchmark_{name}', 'UTF8')) = {} AS is_whole",
+        text.len()
+    ));
+    format!("{select}{is_whole}\\if :touchmark_is_whole\n\\else\n{REFUSE_CHANGED}\\endif\n")
+}
+
+/// A variable with a block that fails.
+const REFUSE_CHANGED: &str = "SELECT :'touchmark_changed' \\gexec\n";
+
+/// Sets that variable.
+pub(super) fn changed() -> String {
+    let refuse = block(
+        "BEGIN
+    RAISE EXCEPTION 'this text is not as long as it was when the script was made, so that it can''t be recorded'
+        USING HINT = 'carry the script over byte for byte, with its line ends, or make it again; an edit belongs in the file';
+END
+",
+    );
+    quiet(&format!(
+        "SELECT {} AS changed",
+        between_dollars("changed", &refuse)
     ))
 }
 
@@ -142,10 +166,10 @@ fn statements(context: &Context, entry: &Entry, chain: &str) -> String {
         sql += &in_schema(context);
         // What is there already is not marked: it would be taken for its work.
         let mark = history::next_sql(tables, row, "started");
-        sql += &match no_transaction::in_the_way_sql(&statement.kind) {
-            Some(there) => format!("{mark} AND NOT EXISTS ({there});\n"),
-            None => quiet(&mark),
-        };
+        sql += &committed(&match no_transaction::in_the_way_sql(&statement.kind) {
+            Some(there) => format!("{mark} AND NOT EXISTS ({there})"),
+            None => mark,
+        });
         let failed = history::next_sql(tables, row, "failed");
         let id = MigrationId::of(migration);
         sql += &format!(
@@ -157,11 +181,10 @@ SELECT {STATEMENT} \\gexec
 {ENCODING};
 SELECT :'LAST_ERROR_SQLSTATE' <> '00000' AS failed \\gset touchmark_
 \\if :touchmark_failed
-{failed} AND next_statement = 'started';
-\\set SHOW_CONTEXT never
+{}\\set SHOW_CONTEXT never
 {}\\endif
-{done};
-",
+{}",
+            committed(&format!("{failed} AND next_statement = 'started'")),
             block(&format!(
                 "BEGIN
     RAISE EXCEPTION USING MESSAGE = {}, HINT = {};
@@ -175,12 +198,18 @@ END
                     "`cargo xtask db-migrate` goes on with it, and so does a start of the program; `cargo xtask db-resolve {} --abandon` gives it up",
                     id.short()
                 )),
-            ))
+            )),
+            committed(&done),
         );
     }
     let finish = history::finish_sql(tables, row, chain);
     let refinery = history::refinery_sql(tables, migration);
-    sql + &format!("BEGIN;\n{}\n{finish};\nCOMMIT;\n", refinery.trim_end())
+    sql + &committed(&format!("{}\n{finish}", refinery.trim_end()))
+}
+
+/// psql sends what it has where a script was cut off, and an `UPDATE` without its end is one of all rows.
+fn committed(sql: &str) -> String {
+    format!("BEGIN;\n{sql};\nCOMMIT;\n")
 }
 
 const STATEMENT: &str = ":'touchmark_statement'";
