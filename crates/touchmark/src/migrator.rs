@@ -10,20 +10,18 @@ use std::time::Duration;
 
 use tokio_postgres::Socket;
 use tokio_postgres::tls::{MakeTlsConnect, TlsConnect};
-use touchmark_core::encoded::{Encoded, History};
+use touchmark_core::encoded::History;
 
 use crate::ahead::Ahead;
 use crate::cancel::Canceller;
 use crate::compare::{Comparison, compare};
 use crate::config::ToConfig;
 use crate::event::{Event, Events};
-use crate::history::Tables;
 use crate::lock::Scope;
-use crate::placeholder::Values;
 use crate::plan::{Plan, Target, is_ready, plan};
 use crate::report::{Report, RollbackReport};
 use crate::rows::Rows;
-use crate::run::{self, Options, Start};
+use crate::run::{self, Opened, Options, Start};
 use crate::session::Session;
 use crate::tls::Connector;
 use crate::undo::{self, RollbackPlan, RollbackTarget};
@@ -53,6 +51,9 @@ pub struct Migrator<'a> {
     options: Options,
     on_event: Option<OnEvent<'a>>,
 }
+
+/// What only looks says nothing.
+const SILENT: Events = Events { on_event: None };
 
 /// What a database records, held against the set.
 #[derive(Debug, Clone)]
@@ -206,16 +207,16 @@ impl<'a> Migrator<'a> {
     /// # Errors
     /// Those that a run would meet before its first migration.
     pub fn plan(&self, database: impl ToConfig) -> Result<Plan, Error> {
-        let values = self.values()?;
-        let status = self.status(database)?;
-        let encoded = self.set.open()?;
-        let migrations = encoded.migrations()?;
-        let Options { target, ahead, .. } = self.options;
-        let plan = plan(&migrations, &status.rows, target, ahead)
-            .map_err(|refusal| run::refuse(refusal, &self.set.build()))?;
-        let steps = plan.steps.iter().chain(&plan.adopt);
-        values.check_steps(encoded.names()?.0, &migrations, steps)?;
-        Ok(plan)
+        self.look(database, |session, opened, start| {
+            let rows = run::read(session, &opened.tables, &start)?;
+            let migrations = opened.migrations()?;
+            let context = opened.context(&migrations, &self.options, SILENT, start.scope);
+            let Options { target, ahead, .. } = self.options;
+            let plan = plan(&migrations, &rows, target, ahead)
+                .map_err(|refusal| run::refuse(refusal, context.build))?;
+            context.check_values(&plan.steps, &plan.adopt)?;
+            Ok(plan)
+        })
     }
 
     /// Undoes migrations, the highest version first, each in one transaction with its record: with
@@ -276,19 +277,10 @@ impl<'a> Migrator<'a> {
         database: impl ToConfig,
         target: RollbackTarget,
     ) -> Result<RollbackPlan, Error> {
-        self.look(database, |session, tables, encoded, start| {
-            let rows = run::read(session, tables, &start)?;
-            let values = self.values()?;
-            let context = run::Context {
-                set: &values.fill(encoded.migrations()?),
-                directory: encoded.names()?.0,
-                values: &values,
-                build: &self.set.build(),
-                tables,
-                options: &self.options,
-                events: Events { on_event: None },
-                scope: start.scope,
-            };
+        self.look(database, |session, opened, start| {
+            let rows = run::read(session, &opened.tables, &start)?;
+            let migrations = opened.migrations()?;
+            let context = opened.context(&migrations, &self.options, SILENT, start.scope);
             undo::plan_for(session, &context, &rows, target, start.standby)
         })
     }
@@ -298,10 +290,10 @@ impl<'a> Migrator<'a> {
     /// # Errors
     /// When there is no connection, or the history can't be read.
     pub fn status(&self, database: impl ToConfig) -> Result<Status, Error> {
-        self.look(database, |session, tables, encoded, start| {
-            let rows = run::read(session, tables, &start)?;
+        self.look(database, |session, opened, start| {
+            let rows = run::read(session, &opened.tables, &start)?;
             Ok(Status {
-                comparison: compare(&encoded.migrations()?, &rows),
+                comparison: compare(&opened.encoded.migrations()?, &rows),
                 rows,
                 standby: start.standby,
                 pooled: start.scope == Scope::Transaction,
@@ -314,9 +306,9 @@ impl<'a> Migrator<'a> {
     /// # Errors
     /// When there is no connection, or the history can't be read.
     pub fn is_current(&self, database: impl ToConfig) -> Result<bool, Error> {
-        self.look(database, |_, _, encoded, start| {
-            let nothing = start.probe.is_none() && encoded.is_empty();
-            Ok(nothing || start.is_current(encoded))
+        self.look(database, |_, opened, start| {
+            let nothing = start.probe.is_none() && opened.encoded.is_empty();
+            Ok(nothing || start.is_current(&opened.encoded))
         })
     }
 
@@ -327,12 +319,13 @@ impl<'a> Migrator<'a> {
     /// # Errors
     /// When there is no connection, or the history can't be read.
     pub fn is_ready(&self, database: impl ToConfig) -> Result<bool, Error> {
-        self.look(database, |session, tables, encoded, start| {
-            if start.is_current(encoded) {
+        self.look(database, |session, opened, start| {
+            if start.is_current(&opened.encoded) {
                 return Ok(true);
             }
-            let rows = run::read(session, tables, &start)?;
-            Ok(is_ready(&encoded.migrations()?, &rows, self.options.ahead))
+            let rows = run::read(session, &opened.tables, &start)?;
+            let migrations = opened.encoded.migrations()?;
+            Ok(is_ready(&migrations, &rows, self.options.ahead))
         })
     }
 
@@ -340,24 +333,19 @@ impl<'a> Migrator<'a> {
     fn look<T: Send>(
         &self,
         database: impl ToConfig,
-        work: impl FnOnce(&mut Session, &Tables, &Encoded, Start) -> Result<T, Error> + Send,
+        work: impl FnOnce(&mut Session, &Opened, Start) -> Result<T, Error> + Send,
     ) -> Result<T, Error> {
         let config = self.config(database)?;
         self.aside(|events| {
-            let encoded = self.set.open()?;
-            let tables = self.tables()?;
+            let opened = self.opened()?;
             let mut session = run::connect(&self.options, &config, events)?;
-            let start = run::look(&mut session, &tables, &encoded)?;
-            work(&mut session, &tables, &encoded, start)
+            let start = run::look(&mut session, &opened.tables, &opened.encoded)?;
+            work(&mut session, &opened, start)
         })
     }
 
-    fn tables(&self) -> Result<Tables, Error> {
-        run::tables(&self.options, &self.set.open()?)
-    }
-
-    fn values(&self) -> Result<Values, Error> {
-        Values::of(&self.set.open()?, &self.options.placeholders)
+    fn opened(&self) -> Result<Opened<'a>, Error> {
+        Opened::of(&self.set, &self.options)
     }
 
     fn config(&self, database: impl ToConfig) -> Result<tokio_postgres::Config, Error> {

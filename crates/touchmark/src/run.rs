@@ -1,5 +1,6 @@
 //! A run from connecting to the report.
 
+mod opened;
 mod prepare;
 mod recover;
 mod start;
@@ -9,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use tokio_postgres::Config;
 use touchmark_core::Kind;
-use touchmark_core::encoded::{Encoded, EncodedMigration, History, Home};
+use touchmark_core::encoded::{EncodedMigration, History};
 
 use crate::ahead::Ahead;
 use crate::cancel::Canceller;
@@ -25,6 +26,7 @@ use crate::tls::Connector;
 use crate::transaction::{Retries, Stop};
 use crate::{Error, Set, no_transaction, transaction};
 
+pub(crate) use opened::Opened;
 use prepare::prepare;
 pub(crate) use prepare::{adopt_sql, locked_rows, record, release, take_over};
 pub(crate) use recover::recover;
@@ -74,27 +76,6 @@ impl Context<'_> {
     }
 }
 
-/// Where the set and its history belong.
-pub(crate) fn tables(options: &Options, set: &Encoded) -> Result<Tables, Error> {
-    let mut home = set.names()?.1;
-    if let Some(schema) = &options.schema {
-        home = Home {
-            schema: Some(schema.clone()),
-            history: History {
-                schema: schema.clone(),
-                ..home.history
-            },
-        };
-    }
-    if let Some(history) = &options.history {
-        home.history.clone_from(history);
-    }
-    Ok(Tables {
-        one_of_many: options.schema.is_some(),
-        ..Tables::of(home)?
-    })
-}
-
 /// Migrates.
 pub(crate) fn run(
     set: Set,
@@ -103,29 +84,16 @@ pub(crate) fn run(
     events: Events,
 ) -> Result<Report, Error> {
     let begun = Instant::now();
-    let encoded = set.open()?;
-    let directory = encoded.names()?.0;
-    let tables = tables(options, &encoded)?;
-    let values = Values::of(&encoded, &options.placeholders)?;
+    let opened = Opened::of(&set, options)?;
     let mut session = connect(options, config, events)?;
-    let start = look(&mut session, &tables, &encoded)?;
-    let mut report = Report::new(&encoded);
-    if options.target == Target::Latest && start.is_current(&encoded) {
+    let start = look(&mut session, &opened.tables, &opened.encoded)?;
+    let mut report = Report::new(&opened.encoded);
+    if options.target == Target::Latest && start.is_current(&opened.encoded) {
         report.elapsed = begun.elapsed();
         return Ok(report);
     }
-    let migrations = values.fill(encoded.migrations()?);
-    let build = set.build();
-    let context = Context {
-        set: &migrations,
-        directory,
-        values: &values,
-        build: &build,
-        tables: &tables,
-        options,
-        events,
-        scope: start.scope,
-    };
+    let migrations = opened.migrations()?;
+    let context = opened.context(&migrations, options, events, start.scope);
     if settled_without_lock(&mut session, &context, &start, &mut report)? {
         report.elapsed = begun.elapsed();
         return Ok(report);

@@ -9,11 +9,10 @@ use touchmark_core::encoded::EncodedMigration;
 use crate::ahead::Ahead;
 use crate::event::{Event, Events};
 use crate::history::{self, Entry, Tables, Texts};
-use crate::placeholder::Values;
 use crate::plan::{Action, Step, Target, plan};
 use crate::report::StampReport;
 use crate::rows::{MigrationId, RowState, Rows};
-use crate::run::{self, Context, Options};
+use crate::run::{self, Context, Opened, Options};
 use crate::session::Session;
 use crate::{Error, Set};
 
@@ -48,28 +47,15 @@ pub(crate) fn stamp(
     request: Request,
 ) -> Result<StampReport, Error> {
     let begun = Instant::now();
-    let encoded = set.open()?;
-    let directory = encoded.names()?.0;
-    let tables = run::tables(options, &encoded)?;
-    let values = Values::of(&encoded, &options.placeholders)?;
-    let migrations = values.fill(encoded.migrations()?);
-    let build = set.build();
+    let opened = Opened::of(&set, options)?;
+    let migrations = opened.migrations()?;
     let mut session = run::connect(options, config, events)?;
-    let start = run::look(&mut session, &tables, &encoded)?;
-    let context = Context {
-        set: &migrations,
-        directory,
-        values: &values,
-        build: &build,
-        tables: &tables,
-        options,
-        events,
-        scope: start.scope,
-    };
+    let start = run::look(&mut session, &opened.tables, &opened.encoded)?;
+    let context = opened.context(&migrations, options, events, start.scope);
     let plan = match start.standby {
         true => {
-            let rows = run::read(&mut session, &tables, &start)?;
-            let plan = plan_for(&migrations, &rows, request.target, &build)?;
+            let rows = run::read(&mut session, &opened.tables, &start)?;
+            let plan = plan_for(&migrations, &rows, request.target, context.build)?;
             if !plan.is_empty() {
                 let pending = plan.steps.len() + plan.adopt.len();
                 return Err(Error::Standby { pending });

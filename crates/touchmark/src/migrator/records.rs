@@ -31,8 +31,8 @@ impl Migrator<'_> {
         database: impl ToConfig,
         mut each: impl FnMut(&LedgerRow, &AppliedScript) + Send,
     ) -> Result<Audit, Error> {
-        self.look(database, |session, tables, encoded, start| {
-            audit::audit(session, tables, encoded, &start, &mut each)
+        self.look(database, |session, opened, start| {
+            audit::audit(session, &opened.tables, &opened.encoded, &start, &mut each)
         })
     }
 
@@ -47,7 +47,7 @@ impl Migrator<'_> {
     ) -> Result<Option<AppliedScript>, Error> {
         let config = self.config(database)?;
         self.aside(|events| {
-            let tables = self.tables()?;
+            let tables = self.opened()?.tables;
             let mut session = run::connect(&self.options, &config, events)?;
             let results = session
                 .query(&history::script_sql(&tables, row))
@@ -74,7 +74,7 @@ impl Migrator<'_> {
     ) -> Result<Resolved, Error> {
         let config = self.config(database)?;
         self.aside(|events| {
-            let tables = self.tables()?;
+            let tables = self.opened()?.tables;
             let mut session = run::connect(&self.options, &config, events)?;
             let waiting = (events, self.options.wait);
             resolve::resolve(&mut session, self.set, &tables, waiting, which, resolution)
@@ -103,17 +103,17 @@ impl Migrator<'_> {
     ) -> Result<Accepted, Error> {
         let config = self.config(database)?;
         self.aside(|events| {
-            let tables = self.tables()?;
+            let opened = self.opened()?;
             let request = accept::Request {
                 which,
                 applied,
                 by,
-                directory: self.set.open()?.names()?.0,
-                values: &self.values()?,
+                directory: opened.directory,
+                values: &opened.values,
             };
             let mut session = run::connect(&self.options, &config, events)?;
             let waiting = (events, self.options.wait);
-            accept::accept(&mut session, self.set, &tables, waiting, &request)
+            accept::accept(&mut session, self.set, &opened.tables, waiting, &request)
         })
     }
 
@@ -151,9 +151,10 @@ impl Migrator<'_> {
     /// # Errors
     /// Those that a stamp would meet before it records anything.
     pub fn stamp_plan(&self, database: impl ToConfig, target: Target) -> Result<StampPlan, Error> {
-        self.look(database, |session, tables, encoded, start| {
-            let rows = run::read(session, tables, &start)?;
-            stamp::plan_for(&encoded.migrations()?, &rows, target, &self.set.build())
+        self.look(database, |session, opened, start| {
+            let rows = run::read(session, &opened.tables, &start)?;
+            let migrations = opened.encoded.migrations()?;
+            stamp::plan_for(&migrations, &rows, target, &self.set.build())
         })
     }
 

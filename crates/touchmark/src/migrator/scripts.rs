@@ -1,8 +1,7 @@
 //! What a run would send, for a psql that somebody else runs.
 
-use super::Migrator;
+use super::{Migrator, SILENT};
 use crate::Error;
-use crate::event::Events;
 use crate::lock::Scope;
 use crate::run::Context;
 use crate::script::{self, Script};
@@ -46,17 +45,8 @@ impl Migrator<'_> {
         &self,
         work: impl FnOnce(&Context) -> Result<Script, Error>,
     ) -> Result<Script, Error> {
-        let encoded = self.set.open()?;
-        let values = self.values()?;
-        work(&Context {
-            set: &values.fill(encoded.migrations()?),
-            values: &values,
-            directory: encoded.names()?.0,
-            build: &self.set.build(),
-            tables: &self.tables()?,
-            options: &self.options,
-            events: Events { on_event: None },
-            scope: Scope::Session,
-        })
+        let opened = self.opened()?;
+        let migrations = opened.migrations()?;
+        work(&opened.context(&migrations, &self.options, SILENT, Scope::Session))
     }
 }

@@ -12,10 +12,10 @@ use super::{
 use crate::event::{Event, Events};
 use crate::history::{self, Found};
 use crate::lock::Scope;
-use crate::placeholder::{Text, Values};
+use crate::placeholder::Text;
 use crate::report::{RollbackReport, UndoneMigration};
 use crate::rows::{MigrationId, Rows};
-use crate::run::{Context, Options};
+use crate::run::{Context, Opened, Options};
 use crate::session::Session;
 use crate::sql::literal_or_null;
 use crate::transaction::{Body, Retries, Stop, message, send, stopped, with_retries};
@@ -41,27 +41,14 @@ pub(crate) fn rollback(
     request: Request,
 ) -> Result<RollbackReport, Error> {
     let begun = Instant::now();
-    let encoded = set.open()?;
-    let directory = encoded.names()?.0;
-    let tables = run::tables(options, &encoded)?;
-    let values = Values::of(&encoded, &options.placeholders)?;
-    let migrations = values.fill(encoded.migrations()?);
-    let build = set.build();
+    let opened = Opened::of(&set, options)?;
+    let migrations = opened.migrations()?;
     let mut session = run::connect(options, config, events)?;
-    let start = run::look(&mut session, &tables, &encoded)?;
-    let context = Context {
-        set: &migrations,
-        directory,
-        values: &values,
-        build: &build,
-        tables: &tables,
-        options,
-        events,
-        scope: start.scope,
-    };
+    let start = run::look(&mut session, &opened.tables, &opened.encoded)?;
+    let context = opened.context(&migrations, options, events, start.scope);
     let mut report = RollbackReport::default();
     if start.standby {
-        let rows = run::read(&mut session, &tables, &start)?;
+        let rows = run::read(&mut session, &opened.tables, &start)?;
         let plan = plan_for(&mut session, &context, &rows, request.target, true)?;
         report.newest = plan.newest;
         return Ok(report);
