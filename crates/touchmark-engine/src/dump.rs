@@ -7,7 +7,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use crate::{Database, Error, Kind, Settings, compose, installation, local, url};
+use crate::{Database, Error, Kind, Settings, compose, installation, local, psql, url};
 
 /// Programs that back up a server, on this machine or in the server's container.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,29 +94,39 @@ impl DumpTools {
         command
     }
 
-    /// What to type, in a shell, to have the database back as an archive has it. It is dropped and made again:
-    /// what was added since would be in the way otherwise.
+    /// What to type, in a shell, to have the database back as an archive has it. It is dropped first, because what
+    /// was added since would be in the way. That is a program of its own: where `pg_restore --clean` can't drop a
+    /// database that somebody is connected to, it goes on, and adds the rows to those that are there.
     pub fn restore(&self, database: &Database, file: &Path) -> Result<String, Error> {
         let mut parts = url::split(&database.url).map_err(|problem| Error::Url { problem })?;
+        let name = quoted(&parts.database);
         parts.database = match parts.database.as_str() {
             "postgres" => "template1".to_owned(),
             _ => "postgres".to_owned(),
         };
-        let options = "--clean --if-exists --create";
         let file = quoted(&file.display().to_string());
         Ok(match &self.place {
             Place::Here(directory) => {
-                let program = directory.join(format!("pg_restore{}", env::consts::EXE_SUFFIX));
-                let program = quoted(&program.display().to_string());
+                let program = |program: &str| {
+                    let path = directory.join(format!("{program}{}", env::consts::EXE_SUFFIX));
+                    quoted(&path.display().to_string())
+                };
+                let (drop, restore) = (program("dropdb"), program("pg_restore"));
                 let server = quoted(&parts.without_password());
-                format!("{program} {options} --dbname {server} {file}")
+                format!(
+                    "{drop} --if-exists --maintenance-db {server} {name} && {restore} --create --dbname {server} {file}"
+                )
             }
             Place::Container(id) => {
-                let user = parts.user.as_deref().map(quoted).unwrap_or_default();
+                let user = parts.user.as_deref().map(quoted);
+                let user = user
+                    .map(|user| format!("--username {user} "))
+                    .unwrap_or_default();
                 let database = &parts.database;
                 let id = short(id);
                 format!(
-                    "docker exec -i {id} pg_restore {options} --username {user} --dbname {database} < {file}"
+                    "docker exec {id} dropdb --if-exists {user}--maintenance-db {database} {name} && \
+                     docker exec -i {id} pg_restore --create {user}--dbname {database} < {file}"
                 )
             }
         })
@@ -126,7 +136,7 @@ impl DumpTools {
         let mut command = match &self.place {
             Place::Here(directory) => {
                 let name = format!("{program}{}", env::consts::EXE_SUFFIX);
-                Command::new(directory.join(name))
+                psql::client(&directory.join(name))
             }
             Place::Container(id) => {
                 let mut command = Command::new("docker");
@@ -296,20 +306,22 @@ mod tests {
             here(),
             "postgres://me:pw@h/app?sslmode=require",
             "it's.dump",
-            "/usr/bin/pg_restore --clean --if-exists --create --dbname \
-             'postgresql://me@h:5432/postgres?sslmode=require' 'it'\\''s.dump'",
+            "/usr/bin/dropdb --if-exists --maintenance-db 'postgresql://me@h:5432/postgres?sslmode=require' app && \
+             /usr/bin/pg_restore --create --dbname 'postgresql://me@h:5432/postgres?sslmode=require' 'it'\\''s.dump'",
         );
         check(
             here(),
             "postgres://me@h/postgres",
             "/b/x.dump",
-            "/usr/bin/pg_restore --clean --if-exists --create --dbname postgresql://me@h:5432/template1 /b/x.dump",
+            "/usr/bin/dropdb --if-exists --maintenance-db postgresql://me@h:5432/template1 postgres && \
+             /usr/bin/pg_restore --create --dbname postgresql://me@h:5432/template1 /b/x.dump",
         );
         check(
             Place::Container("0123456789abcdef".into()),
             "postgres://me:pw@127.0.0.1:54321/app",
             "x.dump",
-            "docker exec -i 0123456789ab pg_restore --clean --if-exists --create --username me --dbname postgres < x.dump",
+            "docker exec 0123456789ab dropdb --if-exists --username me --maintenance-db postgres app && \
+             docker exec -i 0123456789ab pg_restore --create --username me --dbname postgres < x.dump",
         );
     }
 }

@@ -53,12 +53,20 @@ fn options(schema: &str, present: Option<String>) -> String {
 
 fn command(program: &Path, database_url: &str) -> Result<Command, Error> {
     let parts = url::split(database_url).map_err(|problem| Error::Url { problem })?;
-    let mut command = Command::new(program);
+    let mut command = client(program);
     command.arg("--dbname").arg(parts.without_password());
     if let Some(password) = &parts.password {
         command.env("PGPASSWORD", password);
     }
     Ok(command)
+}
+
+/// A program of libpq's, which takes the server from what it is given alone. These two name an address that goes before
+/// the host of a URL, and would lead it to another server than ours.
+pub(crate) fn client(program: &Path) -> Command {
+    let mut command = Command::new(program);
+    command.env_remove("PGHOSTADDR").env_remove("PGSERVICE");
+    command
 }
 
 /// Beside the programs of the cluster first: a client knows the servers of its own version best.

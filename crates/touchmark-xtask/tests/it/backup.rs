@@ -110,7 +110,10 @@ fn nothing_happened(project: &Project) {
 fn it_can_be_restored_as_it_says() {
     let project = project();
     let before = contents(&project);
-    let run = project.ok(&["db-migrate", "--backup", "--json"]);
+    let mut command = project.command(&["db-migrate", "--backup", "--json"]);
+    // It is for another server, where nothing listens.
+    command.env("PGHOSTADDR", "127.0.0.2");
+    let run = run(command);
     let answer = run.json();
     assert!(!run.screen().contains("touchmark-test"), "{}", run.screen());
     assert_eq!(answer["applied"][0]["migration"], "V3__orders");
@@ -119,13 +122,21 @@ fn it_can_be_restored_as_it_says() {
     let data = files[0].metadata().unwrap();
     assert_eq!(data.permissions().mode() & 0o777, 0o600);
     assert_eq!(answer["backup"]["bytes"], data.len());
-    assert_ne!(contents(&project), before);
+    let after = contents(&project);
+    assert_ne!(after, before);
     let line = answer["backup"]["restore"].as_str().unwrap();
-    let restored = Command::new("sh")
-        .args(["-c", line])
-        .env("PGPASSWORD", crate::server().password())
-        .output()
-        .unwrap();
+    let restore = || {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", line]);
+        shell.env("PGPASSWORD", crate::server().password());
+        shell.output().unwrap()
+    };
+    // Where the program still runs, nothing is restored into what is there.
+    let busy = project.client();
+    assert!(!restore().status.success());
+    drop(busy);
+    assert_eq!(contents(&project), after);
+    let restored = restore();
     assert!(
         restored.status.success(),
         "{line}\n{}",
@@ -144,7 +155,7 @@ fn it_says_where_it_is_and_how_to_restore_it() {
     let backup = project.run(&["db-migrate", "--backup=before.dump", "+1"]);
     screen!(plain(&project, backup), @r#"
            Saved test_n at 127.0.0.1:[port] to before.dump [size]
-         Restore it with `[bin]/pg_restore --clean --if-exists --create --dbname postgresql://postgres@127.0.0.1:[port]/postgres [folder]/before.dump`
+         Restore it with `[bin]/dropdb --if-exists --maintenance-db postgresql://postgres@127.0.0.1:[port]/postgres test_n && [bin]/pg_restore --create --dbname postgresql://postgres@127.0.0.1:[port]/postgres [folder]/before.dump`
        Migrating test_n at 127.0.0.1:[port]
          Applied V3__orders [time]
         Finished 1 applied, nothing pending, head V3 [time]

@@ -235,7 +235,10 @@ fn psql_gets_its_arguments_and_its_password() {
         return;
     }
     let project = Project::new(&[]);
-    let run = project.run(&["db-psql", "--", "-Atc", "SELECT current_user"]);
+    let mut command = project.command(&["db-psql", "--", "-Atc", "SELECT current_user"]);
+    // It is for another server, and goes before the host of a URL.
+    command.env("PGHOSTADDR", "127.0.0.2");
+    let run = run(command);
     assert_eq!(
         (run.stdout.as_str(), run.code),
         ("postgres\n", 0),
