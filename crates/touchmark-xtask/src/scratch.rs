@@ -8,6 +8,7 @@ use std::hash::{BuildHasher, Hasher};
 
 use postgres::Client;
 use touchmark_core::encoded::Home;
+use touchmark_core::{Script, beyond_the_database};
 use touchmark_engine::{Database, url};
 
 use crate::confirm::{Answers, Question, confirm};
@@ -40,6 +41,29 @@ pub(crate) fn permit(command: &str, name: Option<&str>, database: &Database) -> 
     let environment = database::environment(&database.url)?;
     let answers = Answers { yes: true, name };
     confirm(&question, &answers, database, environment.as_deref())
+}
+
+/// Refuses scripts, each with its file, that change the whole server: a scratch database does not keep a role to
+/// itself. Tried there, it would be made, or dropped, for good.
+pub(crate) fn keep_to_the_database<'s>(
+    scripts: impl Iterator<Item = (String, &'s Script)>,
+    help: &str,
+) -> Result<(), Error> {
+    let reached = scripts.flat_map(|(file, script)| {
+        let reached = beyond_the_database(script).into_iter();
+        reached.map(move |reach| format!("{file}:{}: {}", reach.line, reach.what))
+    });
+    let reached: Vec<_> = reached.collect();
+    if reached.is_empty() {
+        return Ok(());
+    }
+    Err(Error::Refused {
+        message: format!(
+            "these migrations change what belongs to the whole server, and a scratch database does not keep that to itself:\n       {}",
+            reached.join("\n       ")
+        ),
+        help: help.into(),
+    })
 }
 
 /// Makes one beside `database`, does the work, and drops it, however the work ends. A signal cancels
@@ -78,10 +102,10 @@ struct Keeper<'d> {
     is_dropped: bool,
 }
 
-/// Those that belong to nobody.
+/// Those that belong to nobody. A name that only begins alike is somebody's own.
 const LEFT_BEHIND: &str = "
 SELECT d.datname::text FROM pg_catalog.pg_database d
-WHERE d.datname LIKE $1 AND pg_catalog.pg_has_role(d.datdba, 'USAGE')
+WHERE d.datname ~ $1 AND pg_catalog.pg_has_role(d.datdba, 'USAGE')
     AND NOT EXISTS (SELECT FROM pg_catalog.pg_stat_activity a
         WHERE a.application_name = d.datname OR a.datid = d.oid)";
 
@@ -99,8 +123,8 @@ impl Keeper<'_> {
             let role = row.get(0);
             return Err(Error::NoScratch { role });
         }
-        let like = format!("{}%", PREFIX.replace('_', "\\_"));
-        for row in client.query(LEFT_BEHIND, &[&like]).map_err(look)? {
+        let ours = format!("^{PREFIX}[0-9a-f]{{16}}$");
+        for row in client.query(LEFT_BEHIND, &[&ours]).map_err(look)? {
             // Another run may be faster.
             let _ = client.batch_execute(&drop_statement(row.get(0)));
         }

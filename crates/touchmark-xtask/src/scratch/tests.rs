@@ -15,7 +15,10 @@ fn value(url: &str, sql: &str) -> String {
     client.query_one(sql, &[]).unwrap().get(0)
 }
 
-const NAMES: &str = "SELECT coalesce(string_agg(datname, ' '), '') FROM pg_database WHERE datname LIKE 'touchmark%'";
+const NAMES: &str = "SELECT coalesce(string_agg(datname, ' ' ORDER BY datname), '') FROM pg_database WHERE datname LIKE 'touchmark%'";
+
+/// One that is in use, and those that somebody else has made.
+const KEPT: &str = "touchmark_scratch touchmark_scratch_fedcba9876543210 touchmark_scratch_pad";
 
 #[test]
 fn it_is_like_the_developers_and_leaves_nothing() {
@@ -29,10 +32,11 @@ fn it_is_like_the_developers_and_leaves_nothing() {
         "ALTER DATABASE \"o\"\"dd\" SET search_path = app, public",
         "ALTER DATABASE \"o\"\"dd\" SET touchmark.environment = 'production'",
         "CREATE ROLE \"Me\" LOGIN",
-        "CREATE DATABASE touchmark_scratch_left",
-        "CREATE DATABASE touchmark_scratch_busy",
+        "CREATE DATABASE touchmark_scratch_0123456789abcdef",
+        "CREATE DATABASE touchmark_scratch_fedcba9876543210",
+        "CREATE DATABASE touchmark_scratch_pad",
         "CREATE DATABASE touchmark_scratch",
-        "SET application_name = 'touchmark_scratch_busy'",
+        "SET application_name = 'touchmark_scratch_fedcba9876543210'",
     ] {
         client.batch_execute(sql).unwrap();
     }
@@ -73,23 +77,17 @@ fn it_is_like_the_developers_and_leaves_nothing() {
         panic!("{outcome:?}");
     };
     assert!(
-        !detail.contains("left") && detail.contains("busy"),
+        !detail.contains("0123456789abcdef") && detail.contains("fedcba9876543210"),
         "{detail}"
     );
-    assert_eq!(
-        value(&postgres, NAMES),
-        "touchmark_scratch_busy touchmark_scratch"
-    );
+    assert_eq!(value(&postgres, NAMES), KEPT);
 
     let panic = std::panic::catch_unwind(|| {
         let work = |_: &Scratch| -> Result<(), Error> { panic!("on purpose") };
         let _ = with(&odd, &home, &interrupts, &screen, work);
     });
     assert!(panic.is_err());
-    assert_eq!(
-        value(&postgres, NAMES),
-        "touchmark_scratch_busy touchmark_scratch"
-    );
+    assert_eq!(value(&postgres, NAMES), KEPT);
 
     let mine = database(format!("{}&user=Me", server.url("o\"dd")));
     let refused = with(&mine, &home, &interrupts, &screen, |_| Ok(()));

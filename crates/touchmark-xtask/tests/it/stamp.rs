@@ -179,6 +179,23 @@ fn what_is_not_there_is_listed() {
 
 /// Whom nothing belongs to may still stamp, with the check left out.
 #[test]
+fn b54_a_check_makes_no_role() {
+    let project = Project::new(&[("V1__roles.sql", "CREATE ROLE made_by_a_check;")]);
+    screen!(project.run(&["db-stamp", "1", "--yes"]), @r#"
+            Plan test_n at 127.0.0.1:[port]
+                 stamp V1__roles
+    error: these migrations change what belongs to the whole server, and a scratch database does not keep that to itself:
+           migrations/V1__roles.sql:1: CREATE ROLE
+    help: nothing was tried, and nothing was recorded; `--unchecked` leaves the check out
+    ---
+    exit 14
+    "#);
+    let roles = "SELECT count(*) FROM pg_roles WHERE rolname = 'made_by_a_check'";
+    let roles: i64 = project.client().query_one(roles, &[]).unwrap().get(0);
+    assert_eq!(roles, 0);
+}
+
+#[test]
 fn without_a_scratch_database() {
     let project = project();
     let role = format!("stamper_{}", std::process::id());

@@ -1,10 +1,11 @@
 //! Whether what the migrations make is in a database: held against a scratch database that the same
 //! files were applied to.
 
-use touchmark::{Event, Target};
+use touchmark::{Event, Kind, Target};
 use touchmark_engine::Database;
 
 use crate::catalog::{Depth, Entry, Reader, differences};
+use crate::commands::db_verify::database::file_name;
 use crate::error::Error;
 use crate::interrupt::Interrupts;
 use crate::project::{Files, Project};
@@ -30,6 +31,15 @@ pub(super) fn check(
     interrupts: &Interrupts,
     screen: &Screen,
 ) -> Result<Checked, Error> {
+    let scripts = files.set.migrations.iter().filter_map(|migration| {
+        let is_tried = migration.kind != Kind::Repeatable && migration.version <= through;
+        let file = format!("{}/{}", files.set.directory, file_name(migration));
+        is_tried.then_some((file, &migration.up))
+    });
+    scratch::keep_to_the_database(
+        scripts,
+        "nothing was tried, and nothing was recorded; `--unchecked` leaves the check out",
+    )?;
     screen.live("Checking", "in a scratch database");
     let made = scratch::with(database, &project.home, interrupts, screen, |scratch| {
         let migrated = files

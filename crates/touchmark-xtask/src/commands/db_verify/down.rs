@@ -7,7 +7,6 @@ mod show;
 use std::time::Instant;
 
 use touchmark::{Kind, Target};
-use touchmark_core::beyond_the_database;
 
 use crate::commands::db_verify::database::file_name;
 use crate::error::Error;
@@ -61,36 +60,20 @@ pub(super) fn run(
     })
 }
 
-/// A scratch database does not keep a role to itself: tried here, it would be made, or dropped, on the
-/// server for good.
 fn keep_to_the_database(files: &Files, which: Option<usize>) -> Result<(), Error> {
     let until = which.map_or(files.set.migrations.len(), |which| which + 1);
     let migrations = files.set.migrations.iter().take(until);
-    let reached = migrations.flat_map(|migration| {
-        let file = file_name(migration);
-        let down = (file.replace(".sql", ".down.sql"), migration.down.as_ref());
-        let scripts = [(file, Some(&migration.up)), down];
-        scripts.into_iter().flat_map(|(file, script)| {
-            let reached = script.map(beyond_the_database).unwrap_or_default();
-            let file = format!("{}/{file}", files.set.directory);
-            reached
-                .into_iter()
-                .map(move |reach| format!("{file}:{}: {}", reach.line, reach.what))
-        })
+    let scripts = migrations.flat_map(|migration| {
+        let file = format!("{}/{}", files.set.directory, file_name(migration));
+        let down = migration.down.as_ref();
+        let down = down.map(|down| (file.replace(".sql", ".down.sql"), down));
+        [Some((file, &migration.up)), down].into_iter().flatten()
     });
-    let reached: Vec<_> = reached.collect();
-    if reached.is_empty() {
-        return Ok(());
-    }
-    Err(Error::Refused {
-        message: format!(
-            "these migrations change what belongs to the whole server, and a scratch database does not keep that to itself:\n       {}",
-            reached.join("\n       ")
-        ),
-        help: "nothing was tried; on a server where that may happen, such as one of its own, type the name of \
-               the database: `cargo xtask db-verify --down --confirm NAME`"
-            .into(),
-    })
+    scratch::keep_to_the_database(
+        scripts,
+        "nothing was tried; on a server where that may happen, such as one of its own, type the name of \
+         the database: `cargo xtask db-verify --down --confirm NAME`",
+    )
 }
 
 /// Where the migration stands that is meant.
