@@ -78,3 +78,17 @@ pub(crate) const HELP: &str = "Exit codes:
   33  db-stamp: what the migrations make is not there, so nothing was recorded
   34  db-migrate --backup: there is no backup, so nothing was migrated
  130  interrupted";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_readme_has_each_of_them() {
+        let readme = include_str!("../../../README.md");
+        for line in HELP.lines().skip(1) {
+            let code = line.split_whitespace().next().unwrap();
+            assert!(readme.contains(&format!("\n| {code} | ")), "{line}");
+        }
+    }
+}
