@@ -46,6 +46,21 @@ fn in_versions(
 ) -> Result<Applied, Error> {
     let versions = migrations.iter().filter(|m| m.kind != Kind::Repeatable);
     let upgrades: Vec<_> = versions.map(|m| (m, upgrades(&m.up.sql))).collect();
+    // One that is mistyped would say something of what nobody has looked for.
+    if let Some(revision) = map.keys().find(|revision| !heads.contains(revision))
+        && !heads.is_empty()
+    {
+        return Err(Error::Configuration {
+            message: format!(
+                "this database is not at revision {revision} of Alembic, which `--map` has"
+            ),
+            help: format!(
+                "it is at {}; map that, or leave this away",
+                heads.join(" and ")
+            ),
+        });
+    }
+    let done = ancestors(heads, &upgrades);
     let mut unknown = Vec::new();
     let mut through = None;
     for head in heads {
@@ -55,7 +70,7 @@ fn in_versions(
         let version = match (map.get(head), found) {
             (Some(version), _) => *version,
             (None, Some((migration, list))) => {
-                is_last(head, migration, list)?;
+                is_last(head, migration, list, &done)?;
                 migration.version
             }
             (None, None) => {
@@ -76,12 +91,12 @@ fn in_versions(
             code: exit_code::MISSING,
         });
     }
-    let done = ancestors(heads, &upgrades);
     let mut applied = Applied::new();
     for (migration, list) in &upgrades {
         let is_done = |upgrade: &Upgrade| done.contains(upgrade.to);
         // What somebody maps is said of all that comes before it.
-        let counts = !map.is_empty() || (!list.is_empty() && list.iter().all(is_done));
+        let is_mapped = Some(&migration.version) <= map.values().max();
+        let counts = is_mapped || (!list.is_empty() && list.iter().all(is_done));
         if Some(migration.version) <= through && counts {
             applied.insert(migration.version, migration.to_string());
         }
@@ -89,9 +104,15 @@ fn in_versions(
     Ok(applied)
 }
 
-/// A revision stands for a file only where nothing follows it there.
-fn is_last(head: &str, migration: &Migration, list: &[Upgrade]) -> Result<(), Error> {
-    let next = list.iter().skip_while(|upgrade| upgrade.to != head).nth(1);
+/// A revision stands for a file only where nothing follows it there that is not done.
+fn is_last(
+    head: &str,
+    migration: &Migration,
+    list: &[Upgrade],
+    done: &BTreeSet<&str>,
+) -> Result<(), Error> {
+    let mut after = list.iter().skip_while(|upgrade| upgrade.to != head);
+    let next = after.find(|upgrade| !done.contains(upgrade.to));
     match next {
         None => Ok(()),
         Some(next) => Err(Error::Found {

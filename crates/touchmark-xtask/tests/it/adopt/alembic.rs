@@ -232,6 +232,23 @@ fn several_heads() {
     ---
     exit 23
     "#);
+    // What is mapped must be where the database is, and says nothing of what comes after it.
+    screen!(adopt(&project, &["--map", "27c6a30d7c24=V2"]), @r#"
+    error: this database is not at revision 27c6a30d7c24 of Alembic, which `--map` has
+    help: it is at ae1027a6acf; map that, or leave this away
+    ---
+    exit 2
+    "#);
+    let lost = "INSERT INTO alembic_version VALUES ('lost')";
+    project.client().batch_execute(lost).unwrap();
+    screen!(adopt(&project, &["--map", "lost=V1", "--unchecked"]), @r#"
+    error: Alembic has not applied V2__27c6a30d7c24, and has applied the newer 3
+    help: apply it with Alembic first, or give it a version above 3
+    ---
+    exit 23
+    "#);
+    let found = "DELETE FROM alembic_version WHERE version_num = 'lost'";
+    project.client().batch_execute(found).unwrap();
     run_alembic(&project, &["upgrade", "27c6a30d7c24"]);
     screen!(adopt(&project, &[]), @r#"
         Adopting 3 migrations that Alembic has applied, as public.alembic_version says
