@@ -95,7 +95,9 @@ impl Example {
 
 impl Drop for Example {
     fn drop(&mut self) {
-        self.run(&["cargo", "xtask", "db-down", "--volumes"]);
+        // Compose knows the project from .env, also where the commands are what does not build.
+        let down = "cargo xtask db-down --volumes || docker compose down --volumes";
+        self.run(&["sh", "-c", down]);
     }
 }
 
