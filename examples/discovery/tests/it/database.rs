@@ -88,11 +88,13 @@ impl Drop for Database {
 
 const PREFIX: &str = "discovery_test_";
 
-/// A run that was killed could not drop its databases; nobody answers for them any more.
+/// A run that was killed could not drop its databases; nobody answers for them any more. A name that only begins alike is
+/// somebody's own.
 fn drop_what_was_left(developers: &mut Client) {
     let sql = "SELECT datname FROM pg_database
-               WHERE starts_with(datname, $1) AND datname NOT IN (SELECT application_name FROM pg_stat_activity)";
-    for row in developers.query(sql, &[&PREFIX]).unwrap() {
+               WHERE datname ~ $1 AND datname NOT IN (SELECT application_name FROM pg_stat_activity)";
+    let ours = format!("^{PREFIX}[0-9a-f]{{32}}$");
+    for row in developers.query(sql, &[&ours]).unwrap() {
         let name: &str = row.get(0);
         // Another run may be doing the same.
         developers
@@ -129,4 +131,24 @@ pub fn url(notebook: &Notebook, address: &str) -> NewSource {
         origin: Origin::Url(address.into()),
         ..file(notebook, address)
     }
+}
+
+#[test]
+fn only_what_a_test_has_left_is_dropped() {
+    let mut db = Database::new();
+    let id = Uuid::new_v4().simple().to_string();
+    let (left, own) = (format!("{PREFIX}{id}"), format!("{PREFIX}data_{id}"));
+    for name in [&left, &own] {
+        db.developers
+            .batch_execute(&format!("CREATE DATABASE {name}"))
+            .unwrap();
+    }
+    drop_what_was_left(&mut db.developers);
+    let sql = "SELECT datname FROM pg_database WHERE datname IN ($1, $2)";
+    let rows = db.developers.query(sql, &[&left, &own]).unwrap();
+    let names: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+    assert_eq!(names, [own.as_str()]);
+    db.developers
+        .batch_execute(&format!("DROP DATABASE {own}"))
+        .unwrap();
 }
