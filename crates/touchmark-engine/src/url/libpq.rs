@@ -39,7 +39,10 @@ pub(super) fn complete_from(url: &str, variables: Variables<'_>) -> Result<Compl
     let mut is_changed = named.is_some() || file.is_some();
     if let Some(name) = named.or_else(|| variable("PGSERVICE")) {
         let place = format!("the service `{name}`");
-        for (key, value) in service::read(&name, &variable)? {
+        let mut pairs = service::read(&name, &variable)?;
+        // An address goes before the name of its host.
+        pairs.sort_by_key(|(key, _)| key != "hostaddr");
+        for (key, value) in pairs {
             match key.as_str() {
                 "passfile" => file = file.or(Some(value)),
                 _ => is_changed |= given.fill(&key, &value, &place)?,
@@ -247,6 +250,10 @@ mod tests {
             ("PGDATABASE", "e"),
         ];
         check("postgresql://me@/d", &other, "postgresql://me@o:7/d");
+        let address = folder.path().join("address.conf");
+        fs::write(&address, "[near]\nhost=far\nhostaddr=127.0.0.1\ndbname=d\n").unwrap();
+        let near = [("PGSERVICEFILE", address.to_str().unwrap())];
+        check("service=near", &near, "postgresql://127.0.0.1:5432/d");
         let shared = [("HOME", home), ("PGSYSCONFDIR", home)];
         check("service=shared", &shared, "postgresql://s:5432/d");
 

@@ -255,13 +255,15 @@ fn given(url: &str) -> Result<Given, UrlProblem> {
 impl Given {
     /// Parameters may give what the URL's other parts left out, as libpq has it.
     fn take_params(&mut self) -> Result<(), UrlProblem> {
-        let (mut hosts, mut has_ports) = (Vec::new(), false);
+        let (mut hosts, mut addresses, mut has_ports) = (Vec::new(), Vec::new(), false);
+        let list = |value: &str| value.split(',').map(str::to_owned).collect();
         for (key, value) in std::mem::take(&mut self.params) {
             match key.as_str() {
                 "user" => self.user = Some(value),
                 "password" => self.password = Some(value),
                 "dbname" => self.database = Some(value),
-                "host" | "hostaddr" => hosts.extend(value.split(',').map(str::to_owned)),
+                "host" => hosts = list(&value),
+                "hostaddr" => addresses = list(&value),
                 "port" => {
                     self.ports = ports(&value).ok_or(UrlProblem::Port)?;
                     has_ports = true;
@@ -269,8 +271,17 @@ impl Given {
                 _ => self.params.push((key, value)),
             }
         }
+        // An address is where its host is, whatever the name says.
+        let hosts = if addresses.is_empty() {
+            hosts
+        } else {
+            addresses
+        };
         if !hosts.is_empty() {
-            self.hosts = hosts.into_iter().map(|host| (host, None)).collect();
+            let ports: Vec<_> = self.hosts.iter().map(|(_, port)| *port).collect();
+            let port = |index| ports.get(index).copied().flatten();
+            let hosts = hosts.into_iter().enumerate();
+            self.hosts = hosts.map(|(index, host)| (host, port(index))).collect();
         }
         if has_ports {
             self.hosts.iter_mut().for_each(|host| host.1 = None);

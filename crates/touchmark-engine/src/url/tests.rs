@@ -150,6 +150,14 @@ fn right_urls() {
         &[("h", 5432)],
         "d",
     );
+    for url in [
+        "postgres://me@far:5433/d?hostaddr=127.0.0.1",
+        "postgres://me@far:5433/d?host=127.0.0.1",
+        "host=far hostaddr=127.0.0.1 port=5433 dbname=d user=me",
+        "hostaddr=127.0.0.1 host=far port=5433 dbname=d user=me",
+    ] {
+        check(url, "me", None, &[("127.0.0.1", 5433)], "d");
+    }
     check(
         "host=h port=5433 dbname=d user=me password='p w'",
         "me",
