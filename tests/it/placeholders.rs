@@ -105,19 +105,38 @@ fn what_lacks_a_value_is_not_begun() {
     migrator(&set).run(&*db.url).unwrap();
     says(
         nothing
-            .rollback_plan(&*db.url, RollbackTarget::Base)
-            .unwrap_err(),
-    );
-    says(
-        nothing
-            .rollback(&*db.url, RollbackTarget::Base)
-            .unwrap_err(),
-    );
-    says(
-        nothing
             .rollback_script(Some(1), RollbackTarget::Base)
             .unwrap_err(),
     );
+    // The ledger has the values.
+    client(&db.url).batch_execute("DROP VIEW seen").unwrap();
+    let undone = nothing.rollback(&*db.url, RollbackTarget::Base);
+    assert_eq!(undone.unwrap().undone.len(), 1);
+}
+
+/// Another value may name what the migration has not made.
+#[test]
+fn what_is_undone_has_the_values_that_it_was_applied_with() {
+    let down = ("V1__t.down.sql", "DROP TABLE ${name};");
+    let db = database();
+    let bytes = set(&[("V1__t.sql", "CREATE TABLE ${name} ();"), down]);
+    let set = Set::from_bytes(&bytes);
+    let named = |name: &str| Migrator::new(&set).placeholder("name", name);
+    named("a").run(&*db.url).unwrap();
+    client(&db.url).batch_execute("CREATE TABLE b ()").unwrap();
+    let plan = named("b").rollback_plan(&*db.url, RollbackTarget::Base);
+    assert_eq!(plan.unwrap().steps[0].sql, "DROP TABLE \"a\";");
+    named("b").rollback(&*db.url, RollbackTarget::Base).unwrap();
+    let left = "SELECT concat(to_regclass('a'), to_regclass('b'))";
+    assert_eq!(value(&db.url, left), "b");
+    // A file that was mended since says what is meant.
+    let mended = ("V1__t.down.sql", "DROP TABLE IF EXISTS ${name};");
+    let bytes = self::set(&[("V1__t.sql", "CREATE TABLE ${name} ();"), mended]);
+    named("a").run(&*db.url).unwrap();
+    let set = Set::from_bytes(&bytes);
+    let migrator = Migrator::new(&set).placeholder("name", "a");
+    let plan = migrator.rollback_plan(&*db.url, RollbackTarget::Base);
+    assert_eq!(plan.unwrap().steps[0].sql, "DROP TABLE IF EXISTS \"a\";");
 }
 
 #[test]

@@ -13,6 +13,7 @@ mod directive;
 pub mod encoded;
 #[cfg(feature = "resolve")]
 pub mod environments;
+mod expansion;
 #[cfg(feature = "resolve")]
 mod header;
 #[cfg(feature = "resolve")]
@@ -32,6 +33,7 @@ pub use config::Config;
 #[cfg(feature = "resolve")]
 pub use diagnostic::{Diagnostic, Place, Problems, Severity};
 pub use directive::recorded;
+pub use expansion::is_expansion;
 pub use migration::{Directives, Kind, Migration, MigrationSet, Script, Statement, StatementKind};
 pub use placeholder::{Expanded, Hole, Placeholder, PlaceholderKind, is_placeholder_name};
 #[cfg(feature = "resolve")]

@@ -8,8 +8,8 @@ use std::collections::HashMap;
 use std::fmt;
 use std::str::FromStr;
 
-use touchmark_core::encoded::EncodedMigration;
-use touchmark_core::{Checksum, Directives, Kind, Statement, recorded};
+use touchmark_core::encoded::{EncodedMigration, EncodedScript};
+use touchmark_core::{Checksum, Directives, Kind, Statement, is_expansion, recorded};
 
 use crate::Error;
 use crate::chain::Chain;
@@ -137,12 +137,12 @@ pub(crate) struct Known<'k> {
     pub standby: bool,
 }
 
-/// The rows of the ledger whose scripts a plan needs: the set can't undo these.
+/// The rows of the ledger whose scripts a plan needs: the set can't undo these, or not without values.
 pub(crate) fn wanted(set: &[EncodedMigration], rows: &Rows, target: RollbackTarget) -> Vec<i64> {
     let lookup = rows.lookup();
     chosen(applied(&lookup), target)
         .iter()
-        .filter(|id| of_set(set, id).is_none_or(|m| m.down.is_none()))
+        .filter(|id| of_set(set, id).is_none_or(needs_ledger))
         .filter_map(|id| lookup.ledger.get(&id.key()).map(|row| row.row))
         .collect()
 }
@@ -255,6 +255,22 @@ fn of_set<'s>(
     set.find(|m| m.kind != Kind::Repeatable && m.version == id.version)
 }
 
+fn needs_ledger(migration: &EncodedMigration) -> bool {
+    let down = migration.down.as_ref();
+    down.is_none_or(|down| !down.holes.is_empty())
+}
+
+/// Whether a migration was applied with other values than there are now. With these, its file might
+/// drop what is not its own.
+fn had_other_values(down: &EncodedScript, kept: Option<&AppliedScript>) -> bool {
+    let kept = kept.and_then(|script| script.down.as_deref());
+    kept.is_some_and(|kept| {
+        kept != down.executed()
+            && !down.holes.is_empty()
+            && is_expansion(down.sql, &down.holes, kept)
+    })
+}
+
 /// What undoes a migration: the set's file, or else what the ledger kept.
 fn step(
     known: &Known,
@@ -275,6 +291,7 @@ fn step(
         return Err(Block::Irreversible { id, why });
     }
     let file = migration.and_then(|m| Some((m, m.down.as_ref()?)));
+    let file = file.filter(|(_, down)| !had_other_values(down, script));
     let (source, sql, directives, statements) = match (file, script, row) {
         (Some((migration, down)), ..) => {
             let name = migration.file_name().replace(".sql", ".down.sql");

@@ -1,6 +1,5 @@
 //! The links of the database: files <-> ledger <-> refinery's history.
 
-mod expansion;
 mod records;
 
 use std::collections::HashSet;

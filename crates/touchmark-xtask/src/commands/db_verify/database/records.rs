@@ -5,13 +5,13 @@ use std::collections::{BTreeMap, HashMap};
 use touchmark::{AppliedScript, Kind, LedgerRow, Migrator, RowState, Status};
 use touchmark_core::Checksum;
 
-use super::expansion::is_expansion;
 use super::{BY_HAND, against_file, file_of, place, place_of};
 use crate::commands::db_verify::difference::Difference;
 use crate::error::Error;
 use crate::exit_code;
 use crate::json::{self, Link};
 use crate::project::Files;
+use touchmark_core::is_expansion;
 
 /// What a database records.
 pub(crate) struct Records {
@@ -56,7 +56,7 @@ pub(crate) fn records(
             RowState::Applied | RowState::Adopted | RowState::Stamped | RowState::Accepted
         ) {
             let is_same = match (&file.down, &script.down) {
-                (Some(file), Some(recorded)) => is_expansion(file, recorded),
+                (Some(file), Some(recorded)) => is_expansion(&file.sql, &file.holes, recorded),
                 (file, recorded) => file.is_none() && recorded.is_none(),
             };
             downs.insert(row.id.clone(), !is_same);

@@ -3,13 +3,14 @@
 
 use std::collections::HashMap;
 
-use touchmark_core::Script;
+use crate::Hole;
 
-pub(super) fn is_expansion(file: &Script, recorded: &str) -> bool {
+/// Whether it is that, with any values.
+pub fn is_expansion(sql: &str, holes: &[Hole], recorded: &str) -> bool {
     let mut values: HashMap<usize, &str> = HashMap::new();
     let (mut rest, mut at) = (recorded, 0);
-    for hole in &file.holes {
-        let between = file.sql.get(at..hole.start).unwrap_or_default();
+    for hole in holes {
+        let between = sql.get(at..hole.start).unwrap_or_default();
         let Some(after) = rest.strip_prefix(between) else {
             return false;
         };
@@ -22,7 +23,7 @@ pub(super) fn is_expansion(file: &Script, recorded: &str) -> bool {
         }
         (rest, at) = (after, hole.end);
     }
-    file.sql.get(at..) == Some(rest)
+    sql.get(at..) == Some(rest)
 }
 
 /// The length of the quoted name, or of the literal, at the start of a text.
@@ -49,8 +50,6 @@ fn quoted(text: &str) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    use touchmark_core::Hole;
-
     use super::*;
 
     #[track_caller]
@@ -60,12 +59,9 @@ mod tests {
             end,
             placeholder,
         };
-        let file = Script {
-            sql: "DROP ${a}, ${b};\n-- ${a}\nDROP ${a};".into(),
-            holes: vec![hole(5, 9, 0), hole(11, 15, 1), hole(30, 34, 0)],
-            ..Script::default()
-        };
-        assert_eq!(is_expansion(&file, recorded), expected, "{recorded}");
+        let sql = "DROP ${a}, ${b};\n-- ${a}\nDROP ${a};";
+        let holes = [hole(5, 9, 0), hole(11, 15, 1), hole(30, 34, 0)];
+        assert_eq!(is_expansion(sql, &holes, recorded), expected, "{recorded}");
     }
 
     #[test]
