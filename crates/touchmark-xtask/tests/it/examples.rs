@@ -201,7 +201,7 @@ fn discovery() {
             "0 errors",
             "Verified 5 applied, all as their files",
             "Proven 4 down files undo what their migrations do",
-            "test result: ok. 56 passed",
+            "test sources::the_same_content_twice_is_a_duplicate ... ok",
             "+ cargo xtask db-down --volumes",
         ],
     );
