@@ -1,6 +1,7 @@
 //! A set and where it belongs, before there is a connection.
 
 use std::borrow::Cow;
+use std::cell::OnceCell;
 
 use touchmark_core::encoded::{Encoded, EncodedMigration, History, Home};
 
@@ -17,7 +18,9 @@ pub(crate) struct Opened<'s> {
     pub directory: &'s str,
     pub tables: Tables,
     pub values: Values,
-    build: Cow<'s, str>,
+    set: Set<'s>,
+    /// Read when it is needed: its stamp is hashed, and a start with nothing to do hashes nothing.
+    build: OnceCell<Cow<'s, str>>,
 }
 
 impl<'s> Opened<'s> {
@@ -28,7 +31,8 @@ impl<'s> Opened<'s> {
             directory,
             tables: tables(options, home)?,
             values: Values::of(&encoded, &options.placeholders)?,
-            build: set.build(),
+            set: *set,
+            build: OnceCell::new(),
             encoded,
         })
     }
@@ -49,7 +53,7 @@ impl<'s> Opened<'s> {
             set,
             directory: self.directory,
             values: &self.values,
-            build: &self.build,
+            build: self.build.get_or_init(|| self.set.build()),
             tables: &self.tables,
             options,
             events,
