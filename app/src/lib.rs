@@ -101,3 +101,12 @@ fn start_log() {
         .with_ansi(io::stderr().is_terminal() && !is_plain)
         .init();
 }
+
+#[cfg(test)]
+mod tests {
+    /// Of all tests Cargo runs these first, so what is missing is told once, rather than by each test that needs it.
+    #[test]
+    fn the_machine_has_what_the_tests_need() {
+        test_needs::everything();
+    }
+}

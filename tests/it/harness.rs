@@ -232,23 +232,3 @@ pub fn statements_of(application: &str) -> Vec<String> {
 pub fn named(url: &str, application: &str) -> String {
     format!("{url}&application_name={application}")
 }
-
-/// Whether tests that need a program run. They fail where it is missing, unless
-/// `TOUCHMARK_TEST_WITHOUT` (names with commas) says that the machine has none.
-pub fn has(program: &str) -> bool {
-    let without = std::env::var("TOUCHMARK_TEST_WITHOUT").unwrap_or_default();
-    if without.split(',').any(|name| name.trim() == program) {
-        eprintln!("left out, because TOUCHMARK_TEST_WITHOUT names {program}");
-        return false;
-    }
-    let found = Command::new(program)
-        .arg("--version")
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status();
-    assert!(
-        found.is_ok(),
-        "this test needs {program}: install it, or set TOUCHMARK_TEST_WITHOUT={program} to leave its tests out"
-    );
-    true
-}

@@ -245,7 +245,7 @@ fn an_undo_has_the_values_too() {
 
 #[test]
 fn a_script_has_the_values() {
-    if !has("psql") {
+    if !test_needs::has("psql") {
         return;
     }
     let files = [T, T_DOWN, VIEW];

@@ -140,9 +140,12 @@ const ONE: &[&str] = &["-1"];
 pub const BOTH: [&[&str]; 2] = [ALONE, ONE];
 
 /// Everything: the schema with the tables of the records, all data, and the records without times
-/// and without what names the program.
+/// and without what names the program. Nothing where there is no `pg_dump` for this server.
 #[track_caller]
 pub fn whole(url: &str) -> String {
+    if !test_needs::has("postgresql") {
+        return String::new();
+    }
     let output = Command::new(Installation::local().unwrap().program("pg_dump"))
         .args(["--exclude-table-data=touchmark_ledger"])
         .args([
@@ -198,7 +201,7 @@ fn at_head(url: &str, files: Files) {
 /// makes of it.
 #[track_caller]
 fn check(before: Files, from: Option<i64>, files: Files, target: Target, modes: &[&[&str]]) {
-    if !has("psql") {
+    if !test_needs::has("psql") {
         return;
     }
     let direct = database();
@@ -298,7 +301,7 @@ INSERT INTO t SELECT '2', a[1:x] FROM (SELECT ARRAY[1, 2, 3], 2) AS y (a, x);",
 
 /// There and back on a server of another version.
 pub fn on(server: &TestServer) {
-    if !has("psql") {
+    if !test_needs::has("psql") {
         return;
     }
     let db = server.create_database().unwrap();
@@ -322,7 +325,7 @@ pub fn on(server: &TestServer) {
 
 /// Through a pooler that gives each transaction another session.
 pub fn through(pooler: &str, db: &str) {
-    if !has("psql") {
+    if !test_needs::has("psql") {
         return;
     }
     let files = [A, B, VIEW];
@@ -334,7 +337,7 @@ pub fn through(pooler: &str, db: &str) {
 
 /// A standby is refused.
 pub fn refused_by_standby(url: &str) {
-    if !has("psql") {
+    if !test_needs::has("psql") {
         return;
     }
     for mode in BOTH {
@@ -349,7 +352,7 @@ pub fn refused_by_standby(url: &str) {
 /// Against the chain values that Rust computes.
 #[test]
 fn chain_values_that_the_database_computes() {
-    if !has("psql") {
+    if !test_needs::has("psql") {
         return;
     }
     let db = database();
@@ -392,7 +395,7 @@ fn chain_values_that_the_database_computes() {
 
 #[test]
 fn undone_as_a_rollback_undoes() {
-    if !has("psql") {
+    if !test_needs::has("psql") {
         return;
     }
     let plain = [A, A_DOWN, B, B_DOWN, U, U_DOWN];

@@ -41,7 +41,7 @@ SELECT 'without an end' -- and without a line end"#;
 
 #[test]
 fn b32_statements_are_those_that_psql_sends() {
-    if !has("psql") {
+    if !test_needs::has("psql") {
         return;
     }
     let directory = tempfile::tempdir().unwrap();

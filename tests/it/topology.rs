@@ -55,7 +55,7 @@ pub struct Bouncer {
 impl Bouncer {
     /// None where the machine is said to have none.
     pub fn start(db: &TestDatabase) -> Option<Bouncer> {
-        if !has("pgbouncer") {
+        if !test_needs::has("pgbouncer") {
             return None;
         }
         let folder = tempfile::Builder::new()
@@ -160,7 +160,7 @@ fn behind_a_transaction_pooler() {
 /// The whole path on the oldest and the newest server: fresh, failing, without a transaction,
 /// adopted, waiting.
 fn on_major(major: u32) {
-    if Installation::local().is_ok_and(|local| local.major != major) && !has("npm") {
+    if Installation::local().is_ok_and(|local| local.major != major) && !test_needs::has("npm") {
         return;
     }
     let server = TestServer::start(&Installation::major(major).unwrap(), &[]).unwrap();

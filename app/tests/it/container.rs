@@ -10,33 +10,16 @@ use stack::{COMMIT, PASSWORD, Stack, docker, inspect, log};
 
 #[test]
 fn deployed_with_compose_2() {
-    if has_docker() {
+    if test_needs::has("docker") {
         deployed(&Stack::new("two", &["docker", "compose"]));
     }
 }
 
 #[test]
 fn deployed_with_compose_1() {
-    if has_docker() {
+    if test_needs::has("docker") {
         deployed(&Stack::new("one", &["docker-compose"]));
     }
-}
-
-/// Whether the tests run at all. Without an engine they fail, unless they were left out knowingly.
-fn has_docker() -> bool {
-    let without = std::env::var("TOUCHMARK_TEST_WITHOUT").unwrap_or_default();
-    if without.split(',').any(|name| name.trim() == "docker") {
-        println!("left out: TOUCHMARK_TEST_WITHOUT has `docker`");
-        return false;
-    }
-    let version = ["version", "--format", "{{.Server.Version}}"];
-    let answer = std::process::Command::new("docker").args(version).output();
-    assert!(
-        answer.is_ok_and(|output| output.status.success()),
-        "no Docker engine answers: start one (`scripts/ci-setup` installs and starts it), or set \
-         TOUCHMARK_TEST_WITHOUT=docker to leave these tests out"
-    );
-    true
 }
 
 #[track_caller]

@@ -6,7 +6,7 @@ use super::*;
 /// Only to see whether it would work.
 #[test]
 fn a_trial_leaves_nothing() {
-    if !has("psql") {
+    if !test_needs::has("psql") {
         return;
     }
     let db = database();
@@ -26,7 +26,7 @@ fn a_trial_leaves_nothing() {
 
 #[test]
 fn an_error_in_the_middle() {
-    if !has("psql") {
+    if !test_needs::has("psql") {
         return;
     }
     let bad = ("V2__b.sql", "CREATE TABLE b ();\n-- é\nSELECT nix;");
@@ -72,7 +72,7 @@ fn an_error_in_the_middle() {
 /// What a script leaves unfinished, a run takes up.
 #[test]
 fn a_run_takes_up_what_a_script_began() {
-    if !has("psql") {
+    if !test_needs::has("psql") {
         return;
     }
     let unique = (
@@ -118,7 +118,7 @@ fn a_run_takes_up_what_a_script_began() {
 /// Wherever it is cut off, psql fails, and what is recorded is what was done.
 #[test]
 fn a_script_that_was_cut_off() {
-    if !has("psql") {
+    if !test_needs::has("psql") {
         return;
     }
     let files = [A, B, VIEW];
@@ -160,7 +160,7 @@ fn a_script_that_was_cut_off() {
 /// What a copy through Windows does to it.
 #[test]
 fn a_script_that_was_changed_on_its_way() {
-    if !has("psql") {
+    if !test_needs::has("psql") {
         return;
     }
     let whole = script(&[A, B], None, Target::Latest).sql;
@@ -186,7 +186,7 @@ fn a_script_that_was_changed_on_its_way() {
 /// psql sends what there is of the last statement, and an `UPDATE` that lacks its end is a whole one.
 #[test]
 fn a_cut_in_a_statement_of_the_records() {
-    if !has("psql") {
+    if !test_needs::has("psql") {
         return;
     }
     let files = [A, INDEX];

@@ -7,7 +7,7 @@ use super::*;
 /// The setting `schema`: made where it is missing, and no other one will do.
 #[test]
 fn in_a_schema() {
-    if !has("psql") {
+    if !test_needs::has("psql") {
         return;
     }
     let set = encoded(&[A, A_DOWN, B, B_DOWN, INDEX, VIEW]);
@@ -58,7 +58,7 @@ fn in_a_schema() {
 /// Battery 53.
 #[test]
 fn b53_odd_names() {
-    if !has("psql") {
+    if !test_needs::has("psql") {
         return;
     }
     let history = History {

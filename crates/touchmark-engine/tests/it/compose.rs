@@ -14,25 +14,6 @@ use std::{
     sync::LazyLock,
 };
 
-/// Whether the tests run at all. Without an engine they fail, unless they were left out knowingly.
-#[track_caller]
-fn docker() -> bool {
-    if !crate::needs("docker") {
-        println!("left out: TOUCHMARK_TEST_WITHOUT has `docker`");
-        return false;
-    }
-    let answer = Command::new("docker")
-        .args(["version", "--format", "{{.Server.Version}}"])
-        .output();
-    let answers = answer.is_ok_and(|output| output.status.success());
-    assert!(
-        answers,
-        "no Docker engine answers: start one (`scripts/ci-setup` installs and starts it), or set \
-         TOUCHMARK_TEST_WITHOUT=docker to leave these tests out"
-    );
-    true
-}
-
 const CHILD: &str = "TOUCHMARK_TEST_CHILD";
 
 /// Whether this process was started by [`run_test`]: what only serves other tests does nothing elsewhere.

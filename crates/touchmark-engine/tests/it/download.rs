@@ -5,11 +5,11 @@ use std::process::Command;
 use postgres::{Client, NoTls};
 use touchmark_engine::{Kind, State, choose, down, psql, state};
 
-use crate::{checkout::Checkout, needs};
+use crate::checkout::Checkout;
 
 #[test]
 fn up_sticks_and_goes() {
-    if !needs("npm") || !needs("postgresql") || !needs("psql") {
+    if !test_needs::has("npm") || !test_needs::has("postgresql") || !test_needs::has("psql") {
         return;
     }
     let mut checkout = Checkout::new();
@@ -67,7 +67,7 @@ fn up_sticks_and_goes() {
 
 #[test]
 fn two_engines_of_one_checkout_do_not_meet() {
-    if !needs("npm") || !needs("postgresql") {
+    if !test_needs::has("npm") || !test_needs::has("postgresql") {
         return;
     }
     let mut checkout = Checkout::new();

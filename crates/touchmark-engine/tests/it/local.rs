@@ -15,7 +15,7 @@ use crate::checkout::{Checkout, count, is_root, password, run};
 
 #[test]
 fn up_twice_then_down_then_up_again() {
-    if !crate::needs("postgresql") {
+    if !test_needs::has("postgresql") {
         return;
     }
     let checkout = Checkout::new();
@@ -172,7 +172,7 @@ fn two_at_once_make_one_cluster() {
 
 #[test]
 fn our_own_url_in_the_environment_is_not_a_choice() {
-    if !crate::needs("postgresql") {
+    if !test_needs::has("postgresql") {
         return;
     }
     let mut checkout = Checkout::new();
@@ -197,7 +197,7 @@ fn our_own_url_in_the_environment_is_not_a_choice() {
 
 #[test]
 fn a_users_url_in_the_env_file_wins_and_stays() {
-    if !crate::needs("postgresql") {
+    if !test_needs::has("postgresql") {
         return;
     }
     let mut checkout = Checkout::new();

@@ -14,10 +14,3 @@ mod mishaps;
 mod probe;
 #[cfg(unix)]
 mod test_server;
-
-/// Whether tests that need `tool` run. They fail where it is missing, unless `TOUCHMARK_TEST_WITHOUT` (names with
-/// commas between) says that it is known to be.
-fn needs(tool: &str) -> bool {
-    let without = std::env::var("TOUCHMARK_TEST_WITHOUT").unwrap_or_default();
-    !without.split(',').any(|name| name.trim() == tool)
-}

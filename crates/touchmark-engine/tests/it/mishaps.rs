@@ -155,7 +155,7 @@ fn a_damaged_cluster_is_said_and_can_be_deleted() {
 
 #[test]
 fn a_cluster_of_a_major_that_is_gone() {
-    if !crate::needs("postgresql") {
+    if !test_needs::has("postgresql") {
         return;
     }
     let checkout = Checkout::new();

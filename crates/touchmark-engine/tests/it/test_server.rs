@@ -72,7 +72,7 @@ fn databases_have_names_of_their_own() {
 
 #[test]
 fn libpq_reads_the_url_too() {
-    if !crate::needs("psql") {
+    if !test_needs::has("psql") {
         return;
     }
     let server = TestServer::start(&Installation::local().unwrap(), &[]).unwrap();
@@ -178,7 +178,7 @@ fn a_killed_test_leaves_nothing() {
 /// The download gives the majors that the machine has not.
 #[test]
 fn other_major_versions() {
-    if !crate::needs("npm") {
+    if !test_needs::has("npm") {
         return;
     }
     for major in [13, 18] {

@@ -247,10 +247,8 @@ fn on(server: &TestServer) {
 }
 
 fn on_major(major: u32) {
-    let without = std::env::var("TOUCHMARK_TEST_WITHOUT").unwrap_or_default();
     let is_here = Installation::local().is_ok_and(|local| local.major == major);
-    if !is_here && without.split(',').any(|name| name.trim() == "npm") {
-        eprintln!("left out, because TOUCHMARK_TEST_WITHOUT names npm");
+    if !is_here && !test_needs::has("npm") {
         return;
     }
     on(&TestServer::start(&Installation::major(major).unwrap(), &[]).unwrap());

@@ -19,24 +19,13 @@ const FIXTURE: &str = concat!(
 const USERS: &str = "CREATE TABLE users (\n    id bigint PRIMARY KEY\n);\n";
 const EMAIL: &str = "ALTER TABLE users ADD email text;\n";
 
-/// Whether the tests that need this run.
-fn has(what: &str, is_there: impl FnOnce() -> bool) -> bool {
-    let without = std::env::var("TOUCHMARK_TEST_WITHOUT").unwrap_or_default();
-    if without.split(',').any(|name| name.trim() == what) {
-        eprintln!("left out, because TOUCHMARK_TEST_WITHOUT names {what}");
-        return false;
-    }
-    assert!(
-        is_there(),
-        "this test needs {what}: install it, or set TOUCHMARK_TEST_WITHOUT={what} to leave its tests out"
-    );
-    true
-}
-
 /// The program that migrates as Diesel and sqlx do, built once; none where the machine has no libpq.
 fn other_tools() -> Option<&'static Path> {
     static PROGRAM: OnceLock<Option<PathBuf>> = OnceLock::new();
     let build = || {
+        if !test_needs::has("libpq") {
+            return None;
+        }
         let mut cargo = Command::new(env!("CARGO"));
         clean(&mut cargo, Path::new(FIXTURE));
         let temporary = Path::new(env!("CARGO_TARGET_TMPDIR"));
@@ -45,16 +34,9 @@ fn other_tools() -> Option<&'static Path> {
         cargo.env("CARGO_TARGET_DIR", &target);
         // What can be shared with the build of this workspace is not built a second time.
         cargo.env("CARGO_BUILD_BUILD_DIR", temporary.join(".."));
-        let mut screen = String::new();
-        let is_there = || {
-            let run = run(cargo);
-            screen = run.screen();
-            run.code == 0
-        };
-        match has("libpq", is_there) {
-            true => Some(target.join("debug/other-tools")),
-            false => None,
-        }
+        let run = run(cargo);
+        assert_eq!(run.code, 0, "{}", run.screen());
+        Some(target.join("debug/other-tools"))
     };
     PROGRAM.get_or_init(build).as_deref()
 }

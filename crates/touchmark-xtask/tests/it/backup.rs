@@ -108,6 +108,9 @@ fn nothing_happened(project: &Project) {
 
 #[test]
 fn it_can_be_restored_as_it_says() {
+    if !test_needs::has("postgresql") {
+        return;
+    }
     let project = project();
     let before = contents(&project);
     let mut command = project.command(&["db-migrate", "--backup", "--json"]);
@@ -151,6 +154,9 @@ fn it_can_be_restored_as_it_says() {
 
 #[test]
 fn it_says_where_it_is_and_how_to_restore_it() {
+    if !test_needs::has("postgresql") {
+        return;
+    }
     let project = project();
     let backup = project.run(&["db-migrate", "--backup=before.dump", "+1"]);
     screen!(plain(&project, backup), @r#"
@@ -201,6 +207,9 @@ fn it_says_where_it_is_and_how_to_restore_it() {
 
 #[test]
 fn without_a_backup_nothing_is_migrated() {
+    if !test_needs::has("postgresql") {
+        return;
+    }
     let project = project();
     let check = |script: &str| plain(&project, run(with_pg_dump(&project, script)));
     screen!(check("echo half; echo 'pg_dump: error: no way' >&2; exit 1"), @r#"
@@ -232,6 +241,9 @@ fn without_a_backup_nothing_is_migrated() {
 
 #[test]
 fn a_role_that_may_not_read_everything() {
+    if !test_needs::has("postgresql") {
+        return;
+    }
     let mut project = project();
     project
         .client()
@@ -254,6 +266,9 @@ fn a_role_that_may_not_read_everything() {
 
 #[test]
 fn b18_an_interrupted_backup() {
+    if !test_needs::has("postgresql") {
+        return;
+    }
     let project = project();
     let marker = project.path("started");
     let script = format!("echo half; touch {}; exec sleep 60", marker.display());

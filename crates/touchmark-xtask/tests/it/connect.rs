@@ -126,17 +126,12 @@ fn a_flag_goes_before_the_environment() {
     assert_eq!(run(command).code, 0);
 }
 
-fn has_psql() -> bool {
-    let without = std::env::var("TOUCHMARK_TEST_WITHOUT").unwrap_or_default();
-    !without.split(',').any(|name| name.trim() == "psql")
-}
-
 /// The commands have the database that psql has by the same string and the same variables.
 #[test]
 fn b52_as_psql_does() {
     use std::fs;
     use std::os::unix::fs::PermissionsExt;
-    if !has_psql() {
+    if !test_needs::has("psql") {
         return;
     }
     let project = Project::new(&[("V1__users.sql", USERS)]);
@@ -231,7 +226,7 @@ fn b52_as_psql_does() {
 
 #[test]
 fn psql_gets_its_arguments_and_its_password() {
-    if !has_psql() {
+    if !test_needs::has("psql") {
         return;
     }
     let project = Project::new(&[]);

@@ -252,10 +252,8 @@ fn the_settings_of_the_database_are_not_seen() {
 
 /// The same bytes from every major.
 fn on_major(major: u32) {
-    let without = std::env::var("TOUCHMARK_TEST_WITHOUT").unwrap_or_default();
     let is_here = Installation::local().is_ok_and(|local| local.major == major);
-    if !is_here && without.split(',').any(|name| name.trim() == "npm") {
-        eprintln!("left out, because TOUCHMARK_TEST_WITHOUT names npm");
+    if !is_here && !test_needs::has("npm") {
         return;
     }
     let server = TestServer::start(&Installation::major(major).unwrap(), &[]).unwrap();

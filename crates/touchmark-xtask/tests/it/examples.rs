@@ -85,7 +85,7 @@ impl Example {
         // What can be shared with the build of this workspace is not built a second time.
         let temporary = Path::new(env!("CARGO_TARGET_TMPDIR"));
         command.env("CARGO_BUILD_BUILD_DIR", temporary.join(".."));
-        if is_left_out("docker") {
+        if !test_needs::has("docker") {
             let programs = Installation::local().unwrap();
             command.env("TOUCHMARK_ENGINE", programs.origin.name());
         }
@@ -110,7 +110,7 @@ fn source(name: &str) -> PathBuf {
 fn script(page: &str) -> String {
     let (blocks, _) = blocks(page);
     let script = blocks.concat();
-    if !is_left_out("psql") {
+    if test_needs::has("psql") {
         return script;
     }
     let lines = script.lines().filter(|line| !line.contains("db-psql"));
@@ -129,11 +129,6 @@ fn blocks(page: &str) -> (Vec<&str>, String) {
         shell.collect(),
         words.iter().map(|(_, text)| *text).collect(),
     )
-}
-
-fn is_left_out(program: &str) -> bool {
-    let without = std::env::var("TOUCHMARK_TEST_WITHOUT").unwrap_or_default();
-    without.split(',').any(|name| name.trim() == program)
 }
 
 #[test]

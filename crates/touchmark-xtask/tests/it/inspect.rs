@@ -214,8 +214,7 @@ fn two_builds_of_one_commit_are_alike() {
 /// A container image from a real engine, in which a later layer replaces the program.
 #[test]
 fn a_container_image() {
-    let without = std::env::var("TOUCHMARK_TEST_WITHOUT").unwrap_or_default();
-    if without.split(',').any(|name| name.trim() == "docker") {
+    if !test_needs::has("docker") {
         return;
     }
     let carrier = carrier();

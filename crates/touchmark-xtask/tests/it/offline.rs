@@ -41,8 +41,7 @@ fn by_psql(project: &Project, arguments: &[&str]) {
 
 #[test]
 fn there_and_back() {
-    let without = std::env::var("TOUCHMARK_TEST_WITHOUT").unwrap_or_default();
-    if without.split(',').any(|name| name.trim() == "psql") {
+    if !test_needs::has("psql") {
         return;
     }
     let project = project();
@@ -195,8 +194,7 @@ fn what_is_wrong_is_said_before_a_script_is_written() {
 /// A script has the values that were given when it was made; what is recorded has none.
 #[test]
 fn placeholders_are_replaced() {
-    let without = std::env::var("TOUCHMARK_TEST_WITHOUT").unwrap_or_default();
-    if without.split(',').any(|name| name.trim() == "psql") {
+    if !test_needs::has("psql") {
         return;
     }
     let up = "CREATE TABLE ${events} (note text DEFAULT ${note});\n";

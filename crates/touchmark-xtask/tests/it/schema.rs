@@ -61,8 +61,7 @@ fn who_names_it_for_a_call_means_its_history_too() {
 
 #[test]
 fn psql_sees_it_first() {
-    let without = std::env::var("TOUCHMARK_TEST_WITHOUT").unwrap_or_default();
-    if without.split(',').any(|name| name.trim() == "psql") {
+    if !test_needs::has("psql") {
         return;
     }
     let project = configured();

@@ -1,6 +1,6 @@
 //! Everything that goes wrong says so, and what to do.
 
-use super::{Checkout, docker, is_child, own_file, project::rendered, run_test, shown};
+use super::{Checkout, is_child, own_file, project::rendered, run_test, shown};
 use std::{env, net::TcpListener, path::PathBuf, time::Duration};
 
 /// A service of `image` with `lines` below it.
@@ -62,7 +62,7 @@ fn no_docker() {
 
 #[test]
 fn dead_engine() {
-    if !docker() {
+    if !test_needs::has("docker") {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
@@ -84,7 +84,7 @@ fn dead_engine() {
 
 #[test]
 fn no_compose() {
-    if !docker() {
+    if !test_needs::has("docker") {
         return;
     }
     let error = error_with(|command| {
@@ -101,7 +101,7 @@ fn no_compose() {
 
 #[test]
 fn a_port_of_the_environment_that_is_taken() {
-    if !docker() {
+    if !test_needs::has("docker") {
         return;
     }
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -121,7 +121,7 @@ fn a_port_of_the_environment_that_is_taken() {
 
 #[test]
 fn a_port_of_the_file_that_is_taken_by_a_container() {
-    if !docker() {
+    if !test_needs::has("docker") {
         return;
     }
     let mut one = Checkout::new(own_file());
@@ -147,7 +147,7 @@ fn a_port_of_the_file_that_is_taken_by_a_container() {
 
 #[test]
 fn a_missing_image() {
-    if !docker() {
+    if !test_needs::has("docker") {
         return;
     }
     let mut checkout =
@@ -165,7 +165,7 @@ fn a_missing_image() {
 
 #[test]
 fn a_container_that_exits_at_once() {
-    if !docker() {
+    if !test_needs::has("docker") {
         return;
     }
     let lines = "    entrypoint: [sh, -c, \"echo begins; sleep 0.2; echo 'last words' >&2; exit 3\"]\n    ports: ['127.0.0.1::5432']\n";
@@ -179,7 +179,7 @@ fn a_container_that_exits_at_once() {
 
 #[test]
 fn a_container_that_restarts_for_ever() {
-    if !docker() {
+    if !test_needs::has("docker") {
         return;
     }
     let lines = "    restart: always\n    ports: ['127.0.0.1::5432']\n";
@@ -198,7 +198,7 @@ fn a_container_that_restarts_for_ever() {
 
 #[test]
 fn an_unhealthy_container() {
-    if !docker() {
+    if !test_needs::has("docker") {
         return;
     }
     let lines = "    environment: {POSTGRES_PASSWORD: s3cret-s3cret}\n    ports: ['127.0.0.1::5432']\n    healthcheck:\n      \
@@ -211,7 +211,7 @@ fn an_unhealthy_container() {
 
 #[test]
 fn a_container_that_takes_too_long() {
-    if !docker() {
+    if !test_needs::has("docker") {
         return;
     }
     let lines =
@@ -227,7 +227,7 @@ fn a_container_that_takes_too_long() {
 
 #[test]
 fn a_volume_with_another_password() {
-    if !docker() {
+    if !test_needs::has("docker") {
         return;
     }
     let mut checkout = Checkout::new(own_file());
@@ -256,7 +256,7 @@ fn a_volume_with_another_password() {
 
 #[test]
 fn a_volume_with_another_role() {
-    if !docker() {
+    if !test_needs::has("docker") {
         return;
     }
     let mut checkout = Checkout::new(own_file());
@@ -276,7 +276,7 @@ fn a_volume_with_another_role() {
 
 #[test]
 fn no_such_file() {
-    if !docker() {
+    if !test_needs::has("docker") {
         return;
     }
     let mut checkout = Checkout::new(own_file());
@@ -291,7 +291,7 @@ fn no_such_file() {
 
 #[test]
 fn an_invalid_file() {
-    if !docker() {
+    if !test_needs::has("docker") {
         return;
     }
     for text in [
@@ -316,7 +316,7 @@ fn an_invalid_file() {
 
 #[test]
 fn an_invalid_file_with_the_old_program() {
-    if !docker() {
+    if !test_needs::has("docker") {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
@@ -335,7 +335,7 @@ fn an_invalid_file_with_the_old_program() {
 
 #[test]
 fn a_variable_that_nobody_set() {
-    if !docker() {
+    if !test_needs::has("docker") {
         return;
     }
     let mut checkout = Checkout::new(&service("    command: [\"${MY_OPTION:?say which}\"]\n"));
@@ -354,7 +354,7 @@ fn a_variable_that_nobody_set() {
 
 #[test]
 fn a_wrong_service_name() {
-    if !docker() {
+    if !test_needs::has("docker") {
         return;
     }
     let mut checkout = Checkout::new(own_file());
@@ -368,7 +368,7 @@ fn a_wrong_service_name() {
 
 #[test]
 fn no_published_port() {
-    if !docker() {
+    if !test_needs::has("docker") {
         return;
     }
     let mut checkout = Checkout::new(&service("    environment: {POSTGRES_PASSWORD: x}\n"));

@@ -1,7 +1,7 @@
 //! Compose files that others wrote.
 
 use super::{
-    Checkout, ask, docker, own_file,
+    Checkout, ask, own_file,
     project::{ask_sql, run_sql},
 };
 use std::process::Command;
@@ -33,7 +33,7 @@ secrets:
 
 #[test]
 fn login_and_port_come_from_the_container() {
-    if !docker() {
+    if !test_needs::has("docker") {
         return;
     }
     let mut checkout = Checkout::named("foreign", FOREIGN);
@@ -68,7 +68,7 @@ fn login_and_port_come_from_the_container() {
 
 #[test]
 fn other_services_are_left_alone() {
-    if !docker() {
+    if !test_needs::has("docker") {
         return;
     }
     let mut checkout = Checkout::named("foreign", FOREIGN);
@@ -119,7 +119,7 @@ fn other_services_are_left_alone() {
 
 #[test]
 fn an_override_beside_the_file_counts() {
-    if !docker() {
+    if !test_needs::has("docker") {
         return;
     }
     let mut checkout = Checkout::new(own_file());
@@ -133,7 +133,7 @@ fn an_override_beside_the_file_counts() {
 
 #[test]
 fn a_container_without_a_health_check_is_ready_when_it_lets_us_in() {
-    if !docker() {
+    if !test_needs::has("docker") {
         return;
     }
     let text = "services:\n  postgres:\n    image: postgres:17\n    environment:\n      POSTGRES_PASSWORD: ${MY_PASSWORD:?}\n    \
@@ -154,7 +154,7 @@ fn a_container_without_a_health_check_is_ready_when_it_lets_us_in() {
 
 #[test]
 fn pgadmin_is_started_with_it() {
-    if !docker() {
+    if !test_needs::has("docker") {
         return;
     }
     // pgAdmin's own image is large; what is tested is that the profile's service starts, and what is said about it.
@@ -208,7 +208,7 @@ fn pgadmin_is_started_with_it() {
 
 #[test]
 fn both_generations_read_the_repositorys_file() {
-    if !docker() {
+    if !test_needs::has("docker") {
         return;
     }
     let folder = tempfile::tempdir().unwrap();

@@ -1,16 +1,16 @@
 //! Up, up again, down, up with the data kept, down with it deleted.
 
 use super::{
-    Checkout, ask, docker, is_child, own_file,
+    Checkout, ask, is_child, own_file,
     project::{ask_sql, run_sql},
     run_test,
 };
-use std::{env, fs, net::TcpListener, process::Command, thread};
+use std::{env, fs, net::TcpListener, thread};
 use touchmark_engine::{Kind, State};
 
 #[test]
 fn lifecycle() {
-    if !docker() {
+    if !test_needs::has("docker") {
         return;
     }
     let program = env::var("TOUCHMARK_COMPOSE").unwrap_or("docker compose".to_owned());
@@ -144,19 +144,9 @@ fn lifecycle() {
 
 #[test]
 fn lifecycle_with_the_old_program() {
-    if !docker() {
+    if !test_needs::has("docker") {
         return;
     }
-    let version = Command::new("docker-compose")
-        .args(["version", "--short"])
-        .output();
-    let version = version
-        .map(|output| String::from_utf8_lossy(&output.stdout).into_owned())
-        .unwrap_or_default();
-    assert!(
-        version.starts_with("1."),
-        "these tests need `docker-compose` 1.29 too: run `scripts/ci-setup`: {version:?}"
-    );
     let output = run_test("compose::lifecycle::lifecycle", |command| {
         command.env("TOUCHMARK_COMPOSE", "docker-compose");
     });
@@ -169,7 +159,7 @@ fn lifecycle_with_the_old_program() {
 
 #[test]
 fn a_container_that_was_stopped_by_hand_is_started_again() {
-    if !docker() {
+    if !test_needs::has("docker") {
         return;
     }
     let mut checkout = Checkout::new(own_file());
@@ -186,7 +176,7 @@ fn a_container_that_was_stopped_by_hand_is_started_again() {
 
 #[test]
 fn a_changed_file_is_noticed() {
-    if !docker() {
+    if !test_needs::has("docker") {
         return;
     }
     let mut checkout = Checkout::new(own_file());
@@ -202,7 +192,7 @@ fn a_changed_file_is_noticed() {
 
 #[test]
 fn a_taken_port_is_left_to_its_owner() {
-    if !docker() {
+    if !test_needs::has("docker") {
         return;
     }
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -228,7 +218,7 @@ fn a_taken_port_is_left_to_its_owner() {
 
 #[test]
 fn a_lost_env_file_is_made_again_from_the_container() {
-    if !docker() {
+    if !test_needs::has("docker") {
         return;
     }
     let mut checkout = Checkout::new(own_file());
@@ -257,7 +247,7 @@ fn a_lost_env_file_is_made_again_from_the_container() {
 
 #[test]
 fn two_checkouts_of_one_name_share_nothing() {
-    if !docker() {
+    if !test_needs::has("docker") {
         return;
     }
     let (mut one, mut two) = (Checkout::new(own_file()), Checkout::new(own_file()));
@@ -274,7 +264,7 @@ fn two_checkouts_of_one_name_share_nothing() {
 
 #[test]
 fn a_copied_checkout_gets_a_project_of_its_own() {
-    if !docker() {
+    if !test_needs::has("docker") {
         return;
     }
     let (mut one, mut two) = (Checkout::new(own_file()), Checkout::new(own_file()));
@@ -299,7 +289,7 @@ fn a_copied_checkout_gets_a_project_of_its_own() {
 
 #[test]
 fn psql_runs_without_the_password_among_its_arguments() {
-    if !docker() {
+    if !test_needs::has("docker") {
         return;
     }
     let mut checkout = Checkout::new(own_file());
@@ -325,7 +315,7 @@ fn psql_runs_without_the_password_among_its_arguments() {
 
 #[test]
 fn two_at_once_start_one() {
-    if !docker() {
+    if !test_needs::has("docker") {
         return;
     }
     let checkout = Checkout::new(own_file());
@@ -355,7 +345,7 @@ fn log_of_the_folder() {
 
 #[test]
 fn the_whole_log_goes_to_standard_output() {
-    if !docker() {
+    if !test_needs::has("docker") {
         return;
     }
     let output = run_test("compose::lifecycle::log_of_the_folder", |_| {});

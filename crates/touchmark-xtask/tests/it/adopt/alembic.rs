@@ -1,9 +1,9 @@
 //! Alembic's table, which has the revision that the database is at.
 
 use std::fs;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
-use super::{adopt, follow, has, rows};
+use super::{adopt, follow, rows};
 use crate::{Project, clean, run, screen};
 
 const REVISIONS: [(&str, &str, &str, &str); 3] = [
@@ -29,12 +29,7 @@ const REVISIONS: [(&str, &str, &str, &str); 3] = [
 
 /// A project of Alembic; none where the machine has no Alembic.
 fn alembic() -> Option<Project> {
-    let version = || {
-        let mut version = Command::new("alembic");
-        let version = version.arg("--version").stdout(Stdio::null()).status();
-        version.is_ok_and(|status| status.success())
-    };
-    if !has("alembic", version) {
+    if !test_needs::has("alembic") {
         return None;
     }
     let project = Project::new(&[]);

@@ -1,32 +1,13 @@
 //! `.pre-commit-hooks.yaml`, with the real `pre-commit`.
 
 use std::fs;
-use std::process::{Command, Stdio};
 
 use super::{THREE, allowed, cargo, cargo_calls, git_in};
 use crate::repository::{ONE, Repository, program};
 
-/// Whether the tests of the framework run.
-fn has_framework() -> bool {
-    let without = std::env::var("TOUCHMARK_TEST_WITHOUT").unwrap_or_default();
-    if without.split(',').any(|name| name.trim() == "pre-commit") {
-        eprintln!("left out, because TOUCHMARK_TEST_WITHOUT names pre-commit");
-        return false;
-    }
-    let version = Command::new("pre-commit")
-        .arg("--version")
-        .stdout(Stdio::null())
-        .status();
-    assert!(
-        version.is_ok_and(|status| status.success()),
-        "this test needs pre-commit: install it, or set TOUCHMARK_TEST_WITHOUT=pre-commit to leave its tests out"
-    );
-    true
-}
-
 #[test]
 fn the_framework_runs_it() {
-    if !has_framework() {
+    if !test_needs::has("pre-commit") {
         return;
     }
     // What a user names as `repo:`.
