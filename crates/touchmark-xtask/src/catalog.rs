@@ -7,9 +7,11 @@
 //! added back is the last.
 
 mod difference;
+mod options;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 use std::sync::LazyLock;
@@ -20,6 +22,9 @@ use touchmark_core::encoded::History;
 use crate::database::{connect, server};
 use crate::error::Error;
 use crate::schema::settings;
+use crate::screen::Screen;
+
+use options::defined;
 
 pub(crate) use difference::{Depth, differences};
 
@@ -46,11 +51,17 @@ pub(crate) struct Reader {
     statement: Statement,
     /// Schema, table and ledger.
     history: [String; 3],
+    /// What was read and is not compared, because this version does not know what sets it:
+    /// `column option pg_new`.
+    pub unknown: BTreeSet<String>,
 }
 
 /// Options of user mappings may be passwords: nobody is to find out by trying.
 static SALT: LazyLock<String> =
     LazyLock::new(|| RandomState::new().build_hasher().finish().to_string());
+
+/// The newest major version that was looked at.
+const NEWEST: i32 = 18;
 
 const PARTS: [&str; 4] = [
     include_str!("catalog/relations.sql"),
@@ -69,6 +80,8 @@ impl Reader {
         let version = "SELECT pg_catalog.current_setting('server_version_num')::int / 10000";
         let major: i32 = client.query_one(version, &[]).map_err(failed)?.get(0);
         let statement = client.prepare(&query(major)).map_err(failed)?;
+        let unknown = (major > NEWEST).then(|| format!("what is new in PostgreSQL {major}"));
+        let unknown = unknown.into_iter().collect();
         let history = [
             history.schema.clone(),
             history.table.clone(),
@@ -78,6 +91,7 @@ impl Reader {
             client,
             statement,
             history,
+            unknown,
         })
     }
 
@@ -89,17 +103,32 @@ impl Reader {
             .query(&self.statement, &[schema, table, ledger, &*SALT])
             .map_err(failed)?;
         let entries = rows.iter().map(|row| {
+            let kind: String = row.try_get(0)?;
+            let options: Option<Vec<String>> = row.try_get(7)?;
+            let options = options.unwrap_or_default();
+            let definition = defined(&kind, row.try_get(3)?, &options, &mut self.unknown);
             Ok(Entry {
-                kind: row.try_get(0)?,
+                kind,
                 identity: row.try_get(1)?,
                 of: row.try_get(2)?,
-                definition: row.try_get(3)?,
+                definition,
                 owner: row.try_get(4)?,
                 privileges: row.try_get(5)?,
                 comment: row.try_get(6)?,
             })
         });
         entries.collect::<Result<_, _>>().map_err(failed)
+    }
+}
+
+/// Says what was not compared: once in a command, however often it was read.
+pub(crate) fn show_unknown(unknown: &BTreeSet<String>, screen: &Screen) {
+    if !unknown.is_empty() {
+        let unknown: Vec<_> = unknown.iter().map(String::as_str).collect();
+        screen.warning(format_args!(
+            "not compared, because this version of Touchmark does not know what sets it: {}",
+            unknown.join(", ")
+        ));
     }
 }
 

@@ -15,7 +15,7 @@ SELECT CASE p.prokind WHEN 'a' THEN 'aggregate' WHEN 'p' THEN 'procedure' ELSE '
             'INITCOND ' || quote_literal(g.agginitval), 'MINITCOND ' || quote_literal(g.aggminitval))
         FROM pg_aggregate g WHERE g.aggfnoid = p.oid)
     ELSE pg_get_functiondef(p.oid) END,
-    p.proowner, coalesce(p.proacl, acldefault('f', p.proowner))
+    p.proowner, coalesce(p.proacl, acldefault('f', p.proowner)), NULL
 FROM pg_proc p JOIN space n ON n.oid = p.pronamespace
 -- What belongs to a type, as the constructors of a range do, comes and goes with it.
 WHERE NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid
@@ -24,13 +24,13 @@ UNION ALL
 SELECT 'trigger', 'pg_trigger'::regclass, t.oid, 0, quote_ident(t.tgname) || ' on ' || c.identity, c.identity,
     concat_ws(E'\n', pg_get_triggerdef(t.oid), CASE t.tgenabled WHEN 'D' THEN 'DISABLED'
         WHEN 'R' THEN 'ENABLED REPLICA' WHEN 'A' THEN 'ENABLED ALWAYS' END),
-    NULL, NULL
+    NULL, NULL, NULL
 FROM relation c JOIN pg_trigger t ON t.tgrelid = c.oid WHERE NOT t.tgisinternal
 UNION ALL
 SELECT 'rule', 'pg_rewrite'::regclass, r.oid, 0, quote_ident(r.rulename) || ' on ' || c.identity, c.identity,
     concat_ws(E'\n', pg_get_ruledef(r.oid), CASE r.ev_enabled WHEN 'D' THEN 'DISABLED'
         WHEN 'R' THEN 'ENABLED REPLICA' WHEN 'A' THEN 'ENABLED ALWAYS' END),
-    NULL, NULL
+    NULL, NULL, NULL
 FROM relation c JOIN pg_rewrite r ON r.ev_class = c.oid WHERE r.rulename <> '_RETURN'
 UNION ALL
 SELECT 'policy', 'pg_policy'::regclass, p.oid, 0, quote_ident(p.polname) || ' on ' || c.identity, c.identity,
@@ -40,12 +40,12 @@ SELECT 'policy', 'pg_policy'::regclass, p.oid, 0, quote_ident(p.polname) || ' on
         'TO ' || (SELECT string_agg(CASE o WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(o)) END, ', ' ORDER BY 1)
             FROM unnest(p.polroles) o),
         'USING ' || pg_get_expr(p.polqual, p.polrelid), 'WITH CHECK ' || pg_get_expr(p.polwithcheck, p.polrelid)),
-    NULL, NULL
+    NULL, NULL, NULL
 FROM relation c JOIN pg_policy p ON p.polrelid = c.oid
 UNION ALL
 SELECT 'event trigger', 'pg_event_trigger'::regclass, e.oid, 0, quote_ident(e.evtname), NULL,
     format('ON %s EXECUTE %s, ENABLED %s, TAGS %s', e.evtevent, e.evtfoid::regprocedure, e.evtenabled, e.evttags::text),
-    e.evtowner, NULL
+    e.evtowner, NULL, NULL
 FROM pg_event_trigger e
 WHERE NOT EXISTS (SELECT FROM member m WHERE m.classid = 'pg_event_trigger'::regclass AND m.objid = e.oid)
 UNION ALL
@@ -55,7 +55,7 @@ SELECT 'operator', 'pg_operator'::regclass, o.oid, 0,
         'COMMUTATOR ' || nullif(o.oprcom, 0)::regoperator, 'NEGATOR ' || nullif(o.oprnegate, 0)::regoperator,
         'RESTRICT ' || nullif(o.oprrest, 0)::regproc, 'JOIN ' || nullif(o.oprjoin, 0)::regproc,
         CASE WHEN o.oprcanhash THEN 'HASHES' END, CASE WHEN o.oprcanmerge THEN 'MERGES' END),
-    o.oprowner, NULL
+    o.oprowner, NULL, NULL
 FROM pg_operator o JOIN space n ON n.oid = o.oprnamespace
 WHERE NOT EXISTS (SELECT FROM member m WHERE m.classid = 'pg_operator'::regclass AND m.objid = o.oid)
 UNION ALL
@@ -63,7 +63,7 @@ SELECT 'operator class', 'pg_opclass'::regclass, o.oid, 0,
     format('%I.%I using %s', n.nspname, o.opcname, a.amname), NULL,
     format(E'FOR %s\nSTORAGE %s\nDEFAULT %s\nFAMILY %I.%I', format_type(o.opcintype, NULL),
         format_type(nullif(o.opckeytype, 0), NULL), o.opcdefault, fn.nspname, f.opfname),
-    o.opcowner, NULL
+    o.opcowner, NULL, NULL
 FROM pg_opclass o JOIN space n ON n.oid = o.opcnamespace JOIN pg_am a ON a.oid = o.opcmethod
 JOIN pg_opfamily f ON f.oid = o.opcfamily JOIN pg_namespace fn ON fn.oid = f.opfnamespace
 WHERE NOT EXISTS (SELECT FROM member m WHERE m.classid = 'pg_opclass'::regclass AND m.objid = o.oid)
@@ -78,14 +78,14 @@ SELECT 'operator family', 'pg_opfamily'::regclass, f.oid, 0,
             format_type(p.amprocrighttype, NULL), p.amproc::regprocedure), E'\n'
             ORDER BY p.amprocnum, p.amproc::regprocedure::text)
          FROM pg_amproc p WHERE p.amprocfamily = f.oid)),
-    f.opfowner, NULL
+    f.opfowner, NULL, NULL
 FROM pg_opfamily f JOIN space n ON n.oid = f.opfnamespace JOIN pg_am a ON a.oid = f.opfmethod
 WHERE NOT EXISTS (SELECT FROM member m WHERE m.classid = 'pg_opfamily'::regclass AND m.objid = f.oid)
 UNION ALL
 SELECT 'cast', 'pg_cast'::regclass, c.oid, 0,
     format('%s as %s', format_type(c.castsource, NULL), format_type(c.casttarget, NULL)), NULL,
     format('FUNCTION %s, CONTEXT %s, METHOD %s', nullif(c.castfunc, 0)::regprocedure, c.castcontext, c.castmethod),
-    NULL, NULL
+    NULL, NULL, NULL
 -- Those of initdb have lower numbers. What a range has for its multirange comes with it.
 FROM pg_cast c WHERE c.oid >= 16384 AND NOT EXISTS (SELECT FROM pg_depend d
     WHERE d.classid = 'pg_cast'::regclass AND d.objid = c.oid AND d.deptype IN ('e', 'i'))

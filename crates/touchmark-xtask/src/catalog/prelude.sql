@@ -1,7 +1,7 @@
 -- What the other files of this folder read. Each of them gives rows of: kind, class, object and
 -- column (as pg_description has them), identity, the table that it belongs to, definition, owner,
--- and what everybody may do with it where nothing was granted. A line that ends in `-- from N`
--- is for PostgreSQL N on.
+-- what everybody may do with it where nothing was granted, and options: `table:fillfactor=70`, of
+-- which `options.rs` knows what counts. A line that ends in `-- from N` is for PostgreSQL N on.
 WITH member AS MATERIALIZED (
     SELECT classid, objid FROM pg_depend WHERE deptype = 'e'
 ),
@@ -24,4 +24,4 @@ relation AS MATERIALIZED (
                     AND d.refclassid = 'pg_class'::regclass
                     AND d.refobjid IN (SELECT oid FROM history)))
 ),
-object (kind, class, object, sub, identity, of, definition, owner, acl) AS (
+object (kind, class, object, sub, identity, of, definition, owner, acl, options) AS (

@@ -1,5 +1,5 @@
 SELECT 'schema', 'pg_namespace'::regclass, n.oid, 0, quote_ident(n.nspname), NULL::text, '',
-    n.nspowner, coalesce(n.nspacl, acldefault('n', n.nspowner))
+    n.nspowner, coalesce(n.nspacl, acldefault('n', n.nspowner)), NULL::text[]
 FROM space n WHERE NOT EXISTS (SELECT FROM member m WHERE m.classid = 'pg_namespace'::regclass AND m.objid = n.oid)
 UNION ALL
 SELECT CASE c.relkind WHEN 'f' THEN 'foreign table' WHEN 'v' THEN 'view'
@@ -13,10 +13,6 @@ SELECT CASE c.relkind WHEN 'f' THEN 'foreign table' WHEN 'v' THEN 'view'
         CASE WHEN c.relispartition THEN 'PARTITION OF ' ELSE 'INHERITS ' END || i.parents,
         pg_get_expr(c.relpartbound, c.oid),
         'USING ' || nullif(am.amname, 'heap'),
-        CASE WHEN c.reloptions IS NOT NULL
-            THEN (SELECT format('WITH (%s)', string_agg(o, ', ' ORDER BY o)) FROM unnest(c.reloptions) o) END,
-        CASE WHEN t.reloptions IS NOT NULL
-            THEN (SELECT format('WITH toast (%s)', string_agg(o, ', ' ORDER BY o)) FROM unnest(t.reloptions) o) END,
         CASE WHEN c.reltablespace <> 0
             THEN (SELECT 'TABLESPACE ' || quote_ident(spcname) FROM pg_tablespace WHERE oid = c.reltablespace) END,
         CASE WHEN c.relrowsecurity THEN 'ENABLE ROW LEVEL SECURITY' END,
@@ -27,7 +23,11 @@ SELECT CASE c.relkind WHEN 'f' THEN 'foreign table' WHEN 'v' THEN 'view'
         CASE WHEN c.relkind = 'f'
             THEN (SELECT 'SERVER ' || quote_ident(s.srvname) || E'\nOPTIONS ' || coalesce(f.ftoptions, '{}')::text
                 FROM pg_foreign_table f JOIN pg_foreign_server s ON s.oid = f.ftserver WHERE f.ftrelid = c.oid) END),
-    c.relowner, coalesce(c.relacl, acldefault('r', c.relowner))
+    c.relowner, coalesce(c.relacl, acldefault('r', c.relowner)),
+    CASE WHEN c.reloptions IS NOT NULL OR t.reloptions IS NOT NULL THEN ARRAY(
+        SELECT concat(CASE WHEN c.relkind = 'v' THEN 'view:' WHEN am.oid >= 16384 THEN 'extension:' ELSE 'table:' END, o)
+        FROM unnest(c.reloptions) o
+        UNION ALL SELECT 'toast:' || o FROM unnest(t.reloptions) o) END
 FROM relation c LEFT JOIN pg_am am ON am.oid = c.relam LEFT JOIN pg_class t ON t.oid = c.reltoastrelid
 LEFT JOIN (SELECT inhrelid, string_agg(inhparent::regclass::text, ', ' ORDER BY inhseqno) AS parents
     FROM pg_inherits GROUP BY inhrelid) i ON i.inhrelid = c.oid
@@ -49,10 +49,11 @@ SELECT 'column', 'pg_class'::regclass, c.oid, a.attnum, c.identity || '.' || quo
                 WHEN 'm' THEN 'STORAGE MAIN' ELSE 'STORAGE EXTENDED' END END,
         CASE a.attcompression WHEN 'p' THEN 'COMPRESSION pglz' WHEN 'l' THEN 'COMPRESSION lz4' END, -- from 14
         CASE WHEN a.attstattarget >= 0 THEN 'STATISTICS ' || a.attstattarget END,
-        'WITH ' || a.attoptions::text, 'OPTIONS ' || a.attfdwoptions::text,
+        'OPTIONS ' || a.attfdwoptions::text,
         CASE WHEN a.attinhcount > 0 THEN 'INHERITED' END,
         CASE WHEN a.attinhcount > 0 AND a.attislocal THEN 'AND LOCAL' END),
-    NULL::oid, a.attacl
+    NULL::oid, a.attacl,
+    CASE WHEN a.attoptions IS NOT NULL THEN ARRAY(SELECT 'column:' || o FROM unnest(a.attoptions) o) END
 FROM relation c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
 JOIN pg_type t ON t.oid = a.atttypid
 LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
@@ -66,7 +67,7 @@ SELECT CASE k.contype WHEN 'n' THEN 'not-null constraint' ELSE 'constraint' END,
         CASE WHEN k.contype IN ('f', 't')
             THEN (SELECT 'TRIGGERS ' || string_agg(t.tgenabled::text, '' ORDER BY t.tgtype) FROM pg_trigger t
                 WHERE t.tgconstraint = k.oid HAVING bool_or(t.tgenabled <> 'O')) END),
-    NULL, NULL
+    NULL, NULL, NULL
 FROM relation c JOIN pg_constraint k ON k.conrelid = c.oid
 -- What a reference to a partitioned table has for each of its partitions follows from it.
 WHERE NOT (k.contype = 'f' AND k.conparentid <> 0)
@@ -83,7 +84,13 @@ SELECT 'index', 'pg_class'::regclass, x.oid, 0, format('%I.%I', n.nspname, x.rel
         CASE WHEN i.indexprs IS NOT NULL
             THEN (SELECT 'STATISTICS ' || string_agg(a.attnum || ': ' || a.attstattarget, ', ' ORDER BY a.attnum)
                 FROM pg_attribute a WHERE a.attrelid = x.oid AND a.attstattarget >= 0) END),
-    NULL, NULL
+    NULL, NULL,
+    -- They stand in the definition as well.
+    ARRAY(SELECT concat(CASE WHEN am.oid >= 16384 THEN 'extension' ELSE am.amname END, ':', o)
+        FROM pg_am am, unnest(x.reloptions) o WHERE am.oid = x.relam
+        UNION ALL SELECT CASE WHEN k.opcdefault THEN 'default class:' ELSE 'class:' END || o
+        FROM pg_attribute a JOIN pg_opclass k ON k.oid = i.indclass[a.attnum - 1], unnest(a.attoptions) o
+        WHERE a.attrelid = x.oid)
 FROM relation c JOIN pg_index i ON i.indrelid = c.oid JOIN pg_class x ON x.oid = i.indexrelid
 JOIN space n ON n.oid = x.relnamespace
 UNION ALL
@@ -92,7 +99,7 @@ SELECT 'sequence', 'pg_class'::regclass, c.oid, 0, c.identity, d.refobjid::regcl
         'MINVALUE', s.seqmin, 'MAXVALUE', s.seqmax, 'CACHE', s.seqcache,
         CASE WHEN s.seqcycle THEN 'CYCLE' END, CASE c.relpersistence WHEN 'u' THEN 'UNLOGGED' END,
         'OWNED BY ' || d.refobjid::regclass || '.' || quote_ident(a.attname)),
-    c.relowner, coalesce(c.relacl, acldefault('s', c.relowner))
+    c.relowner, coalesce(c.relacl, acldefault('s', c.relowner)), NULL
 FROM relation c JOIN pg_sequence s ON s.seqrelid = c.oid
 LEFT JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype IN ('a', 'i')
     AND d.refclassid = 'pg_class'::regclass
@@ -102,5 +109,5 @@ SELECT 'statistics', 'pg_statistic_ext'::regclass, s.oid, 0, format('%I.%I', n.n
     c.identity,
     concat_ws(E'\n', pg_get_statisticsobjdef(s.oid),
         CASE WHEN s.stxstattarget >= 0 THEN 'STATISTICS ' || s.stxstattarget END),
-    s.stxowner, NULL
+    s.stxowner, NULL, NULL
 FROM pg_statistic_ext s JOIN space n ON n.oid = s.stxnamespace JOIN relation c ON c.oid = s.stxrelid

@@ -21,7 +21,7 @@ SELECT CASE t.typtype WHEN 'd' THEN 'domain' ELSE 'type' END, 'pg_type'::regclas
         t.typlen, t.typbyval, t.typalign, t.typstorage, t.typcategory, t.typispreferred, t.typdelim,
         format_type(nullif(t.typelem, 0), NULL), t.typdefault)
     END,
-    t.typowner, coalesce(t.typacl, acldefault('T', t.typowner))
+    t.typowner, coalesce(t.typacl, acldefault('T', t.typowner)), NULL
 FROM pg_type t JOIN space n ON n.oid = t.typnamespace
 -- Row types of tables, arrays and multiranges come with something else.
 WHERE NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_type'::regclass AND d.objid = t.oid
@@ -29,18 +29,19 @@ WHERE NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_type'::regclass 
 UNION ALL
 SELECT 'constraint', 'pg_constraint'::regclass, k.oid, 0,
     format('%I on domain %I.%I', k.conname, n.nspname, t.typname), format('%I.%I', n.nspname, t.typname),
-    pg_get_constraintdef(k.oid), NULL, NULL
+    pg_get_constraintdef(k.oid), NULL, NULL, NULL
 FROM pg_constraint k JOIN pg_type t ON t.oid = k.contypid JOIN space n ON n.oid = t.typnamespace
 WHERE k.contype <> 'n' AND NOT EXISTS (SELECT FROM member m WHERE m.classid = 'pg_type'::regclass AND m.objid = t.oid)
 UNION ALL
 SELECT 'collation', 'pg_collation'::regclass, c.oid, 0, format('%I.%I', n.nspname, c.collname), NULL,
-    (to_jsonb(c) - '{oid,collname,collnamespace,collowner}'::text[])::text, c.collowner, NULL
+    '', c.collowner, NULL,
+    ARRAY(SELECT format('collation:%s=%s', key, value) FROM jsonb_each_text(to_jsonb(c)) WHERE value IS NOT NULL)
 FROM pg_collation c JOIN space n ON n.oid = c.collnamespace
 WHERE NOT EXISTS (SELECT FROM member m WHERE m.classid = 'pg_collation'::regclass AND m.objid = c.oid)
 UNION ALL
 SELECT 'conversion', 'pg_conversion'::regclass, c.oid, 0, format('%I.%I', n.nspname, c.conname), NULL,
     format('FROM %s TO %s WITH %s DEFAULT %s', pg_encoding_to_char(c.conforencoding),
-        pg_encoding_to_char(c.contoencoding), c.conproc, c.condefault), c.conowner, NULL
+        pg_encoding_to_char(c.contoencoding), c.conproc, c.condefault), c.conowner, NULL, NULL
 FROM pg_conversion c JOIN space n ON n.oid = c.connamespace
 WHERE NOT EXISTS (SELECT FROM member m WHERE m.classid = 'pg_conversion'::regclass AND m.objid = c.oid)
 UNION ALL
@@ -48,22 +49,24 @@ SELECT 'text search configuration', 'pg_ts_config'::regclass, c.oid, 0, format('
     concat_ws(E'\n', (SELECT format('PARSER %I', p.prsname) FROM pg_ts_parser p WHERE p.oid = c.cfgparser),
         (SELECT string_agg(format('MAPPING %s: %s', m.maptokentype, m.mapdict::regdictionary), E'\n'
             ORDER BY m.maptokentype, m.mapseqno) FROM pg_ts_config_map m WHERE m.mapcfg = c.oid)),
-    c.cfgowner, NULL
+    c.cfgowner, NULL, NULL
 FROM pg_ts_config c JOIN space n ON n.oid = c.cfgnamespace
 WHERE NOT EXISTS (SELECT FROM member m WHERE m.classid = 'pg_ts_config'::regclass AND m.objid = c.oid)
 UNION ALL
 SELECT 'text search dictionary', 'pg_ts_dict'::regclass, d.oid, 0, format('%I.%I', n.nspname, d.dictname), NULL,
     format('TEMPLATE %I, %s', (SELECT t.tmplname FROM pg_ts_template t WHERE t.oid = d.dicttemplate), d.dictinitoption),
-    d.dictowner, NULL
+    d.dictowner, NULL, NULL
 FROM pg_ts_dict d JOIN space n ON n.oid = d.dictnamespace
 WHERE NOT EXISTS (SELECT FROM member m WHERE m.classid = 'pg_ts_dict'::regclass AND m.objid = d.oid)
 UNION ALL
 SELECT 'text search parser', 'pg_ts_parser'::regclass, p.oid, 0, format('%I.%I', n.nspname, p.prsname), NULL,
-    (to_jsonb(p) - '{oid,prsname,prsnamespace}'::text[])::text, NULL, NULL
+    '', NULL, NULL,
+    ARRAY(SELECT format('parser:%s=%s', key, value) FROM jsonb_each_text(to_jsonb(p)))
 FROM pg_ts_parser p JOIN space n ON n.oid = p.prsnamespace
 WHERE NOT EXISTS (SELECT FROM member m WHERE m.classid = 'pg_ts_parser'::regclass AND m.objid = p.oid)
 UNION ALL
 SELECT 'text search template', 'pg_ts_template'::regclass, t.oid, 0, format('%I.%I', n.nspname, t.tmplname), NULL,
-    (to_jsonb(t) - '{oid,tmplname,tmplnamespace}'::text[])::text, NULL, NULL
+    '', NULL, NULL,
+    ARRAY(SELECT format('template:%s=%s', key, value) FROM jsonb_each_text(to_jsonb(t)))
 FROM pg_ts_template t JOIN space n ON n.oid = t.tmplnamespace
 WHERE NOT EXISTS (SELECT FROM member m WHERE m.classid = 'pg_ts_template'::regclass AND m.objid = t.oid)

@@ -10,7 +10,6 @@ use touchmark_engine::{Database, url};
 
 use super::db_migrate::{millis, took};
 use crate::adopt::{self, Adoption, Mapping, Tool};
-use crate::commands::db_verify::diff::paint;
 use crate::confirm::{Answers, Question, confirm};
 use crate::error::Error;
 use crate::interrupt::Interrupts;
@@ -129,7 +128,7 @@ pub(crate) fn run(args: &Args, project: &Project, screen: &Screen) -> Result<u8,
         let of = (project, &files);
         let checked = check(of, newest, &database, &interrupts, screen)?;
         let is_missing = !checked.missing.is_empty();
-        show_checked(&checked, screen);
+        checked.show(screen);
         job.checked = Some(checked);
         if is_missing {
             return job.refuse(begun.elapsed(), screen);
@@ -276,42 +275,10 @@ impl Job<'_> {
             checked: checked.is_some(),
             missing: checked.map_or_else(Vec::new, |c| c.missing.clone()),
             different: checked.map_or_else(Vec::new, |c| c.different.clone()),
+            not_compared: checked.map_or_else(Vec::new, |c| c.unknown.iter().cloned().collect()),
             dry_run: self.args.dry_run,
             elapsed_ms: millis(elapsed),
         });
-    }
-}
-
-/// What the check has found.
-fn show_checked(checked: &Checked, screen: &Screen) {
-    if screen.is_json() {
-        return;
-    }
-    for object in &checked.different {
-        screen.warning(format_args!(
-            "{} is there, and defined differently: `-` by the migrations, `+` in this database",
-            object.object
-        ));
-        screen.aside(paint(&object.diff));
-    }
-    for missing in &checked.missing {
-        match &missing.named {
-            Some(named) => screen.error(format_args!(
-                "{} is not there; {named} is the same but for its name",
-                missing.object
-            )),
-            None => screen.error(format_args!("{} is not there", missing.object)),
-        }
-    }
-    if checked.missing.is_empty() {
-        let different = match checked.different.len() {
-            0 => String::new(),
-            count => format!(", {count} of them different"),
-        };
-        screen.done(
-            "Checked",
-            format_args!("{} objects are there{different}", checked.objects),
-        );
     }
 }
 

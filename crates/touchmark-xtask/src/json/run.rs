@@ -115,6 +115,9 @@ pub struct Stamped {
     pub missing: Vec<MissingObject>,
     /// What is there, and is not as they make it.
     pub different: Vec<DifferentObject>,
+    /// What the catalog has and this version does not know, so that it was not compared:
+    /// `column option pg_new`.
+    pub not_compared: Vec<String>,
     /// Whether nothing was done because of `--dry-run`.
     pub dry_run: bool,
     /// From connecting to the end.

@@ -206,6 +206,9 @@ pub struct Proven {
     pub left_out: Vec<LeftOut>,
     /// What is wrong.
     pub findings: Vec<DownFinding>,
+    /// What the catalog has and this version does not know, so that it was not compared:
+    /// `column option pg_new`.
+    pub not_compared: Vec<String>,
     /// From the first look at the files to the end.
     pub elapsed_ms: u64,
 }

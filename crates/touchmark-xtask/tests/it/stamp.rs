@@ -22,6 +22,38 @@ fn project() -> Project {
     project
 }
 
+/// What the server writes for itself is not the same in two databases.
+#[test]
+fn what_nobody_knows_is_not_compared() {
+    let project = project();
+    let by_server = "UPDATE pg_attribute SET attoptions = '{pg_attver=1,pg_new=2}' \
+                     WHERE attrelid = 'users'::regclass; \
+                     ALTER TABLE users SET (fillfactor = 70)";
+    project.client().batch_execute(by_server).unwrap();
+    screen!(project.run(&["db-stamp", "V2", "--dry-run"]), @r#"
+            Plan test_n at 127.0.0.1:[port]
+    warning: not compared, because this version of Touchmark does not know what sets it: column option pg_new
+    warning: table public.users is there, and defined differently: `-` by the migrations, `+` in this database
+    @@ table public.users @@
+    -table public.users
+    +WITH (fillfactor=70)
+         Checked 7 objects are there, 1 of them different
+        Finished dry run: 2 migrations would be recorded as applied, head V2 [time]
+    ---
+    stamp V1__users
+    stamp V2__email
+    exit 0
+    "#);
+    let answer = project
+        .run(&["db-stamp", "V2", "--dry-run", "--json"])
+        .json();
+    assert_eq!(
+        answer["not_compared"],
+        serde_json::json!(["column option pg_new"])
+    );
+    assert_eq!(answer["different"].as_array().unwrap().len(), 1);
+}
+
 #[test]
 fn a_database_made_by_hand() {
     let project = project();

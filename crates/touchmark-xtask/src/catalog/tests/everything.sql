@@ -2,8 +2,8 @@ CREATE SCHEMA app; COMMENT ON SCHEMA app IS 'x';
 DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname='reader') THEN CREATE ROLE reader; END IF; END $$;
 CREATE TYPE app.color AS ENUM ('red','green'); CREATE DOMAIN app.pos AS int DEFAULT 1 CHECK (VALUE > 0);
 CREATE TYPE app.pair AS (a int, b text); CREATE TYPE app.frange AS RANGE (subtype = float8, subtype_diff = float8mi);
-CREATE TABLE app.t (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, s serial, n text COLLATE "C" NOT NULL DEFAULT 'a''b', g int GENERATED ALWAYS AS (1+1) STORED, c app.color, p app.pair, x point) WITH (fillfactor=70);
-ALTER TABLE app.t ALTER n SET STORAGE EXTERNAL, ALTER n SET STATISTICS 7; COMMENT ON COLUMN app.t.n IS 'name';
+CREATE TABLE app.t (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, s serial, n text COLLATE "C" NOT NULL DEFAULT 'a''b', g int GENERATED ALWAYS AS (1+1) STORED, c app.color, p app.pair, x point) WITH (fillfactor=70, toast.autovacuum_enabled=false);
+ALTER TABLE app.t ALTER n SET STORAGE EXTERNAL, ALTER n SET STATISTICS 7, ALTER n SET (n_distinct=5); COMMENT ON COLUMN app.t.n IS 'name';
 CREATE UNIQUE INDEX t_n ON app.t (lower(n)) WHERE n <> ''; CREATE INDEX ON app.t USING gist (x);
 CREATE TABLE app.u (id int REFERENCES app.t DEFERRABLE INITIALLY DEFERRED, r int4range, EXCLUDE USING gist (r WITH &&), CHECK (id > 0) NOT VALID);
 CREATE TABLE app.part (id int, d date, PRIMARY KEY (id, d)) PARTITION BY RANGE (d); CREATE TABLE app.part1 PARTITION OF app.part FOR VALUES FROM ('2020-01-01') TO ('2021-01-01');
@@ -22,3 +22,5 @@ CREATE TEXT SEARCH CONFIGURATION app.tc (COPY = pg_catalog.english); CREATE TEXT
 CREATE FOREIGN DATA WRAPPER w; CREATE SERVER srv FOREIGN DATA WRAPPER w OPTIONS (host 'h'); CREATE USER MAPPING FOR postgres SERVER srv OPTIONS (user 'a', password 'secret'); CREATE FOREIGN TABLE app.ft (id int OPTIONS (k 'v')) SERVER srv OPTIONS (x 'y');
 CREATE PUBLICATION pub FOR TABLE app.u; CREATE FUNCTION app.ev() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END'; CREATE EVENT TRIGGER et ON ddl_command_end EXECUTE FUNCTION app.ev();
 CREATE TYPE app.shell; CREATE SEQUENCE app.seq CYCLE MAXVALUE 10;
+CREATE TABLE app.ts (v tsvector); CREATE INDEX ts_v ON app.ts USING gist (v tsvector_ops (siglen=100)) WITH (fillfactor=80);
+CREATE ACCESS METHOD other TYPE INDEX HANDLER hashhandler; CREATE OPERATOR CLASS app.other_ops DEFAULT FOR TYPE int4 USING other AS OPERATOR 1 =, FUNCTION 1 hashint4(int4); CREATE INDEX u_other ON app.u USING other (id) WITH (fillfactor=60);

@@ -1,11 +1,14 @@
 //! Whether what the migrations make is in a database: held against a scratch database that the same
 //! files were applied to.
 
+use std::collections::BTreeSet;
+
 use touchmark::{Event, Kind, Target};
 use touchmark_engine::Database;
 
-use crate::catalog::{Depth, Entry, Reader, differences};
+use crate::catalog::{Depth, Entry, Reader, differences, show_unknown};
 use crate::commands::db_verify::database::file_name;
+use crate::commands::db_verify::diff::paint;
 use crate::error::Error;
 use crate::interrupt::Interrupts;
 use crate::project::{Files, Project};
@@ -21,6 +24,44 @@ pub(super) struct Checked {
     pub missing: Vec<json::MissingObject>,
     /// What is there, and is not as they make it.
     pub different: Vec<json::DifferentObject>,
+    /// What one of the catalogs has and nothing is known of.
+    pub unknown: BTreeSet<String>,
+}
+
+impl Checked {
+    /// For people.
+    pub(super) fn show(&self, screen: &Screen) {
+        if screen.is_json() {
+            return;
+        }
+        show_unknown(&self.unknown, screen);
+        for object in &self.different {
+            screen.warning(format_args!(
+                "{} is there, and defined differently: `-` by the migrations, `+` in this database",
+                object.object
+            ));
+            screen.aside(paint(&object.diff));
+        }
+        for missing in &self.missing {
+            match &missing.named {
+                Some(named) => screen.error(format_args!(
+                    "{} is not there; {named} is the same but for its name",
+                    missing.object
+                )),
+                None => screen.error(format_args!("{} is not there", missing.object)),
+            }
+        }
+        if self.missing.is_empty() {
+            let different = match self.different.len() {
+                0 => String::new(),
+                count => format!(", {count} of them different"),
+            };
+            screen.done(
+                "Checked",
+                format_args!("{} objects are there{different}", self.objects),
+            );
+        }
+    }
 }
 
 /// Migrates a scratch database to a version, and compares.
@@ -60,12 +101,19 @@ pub(super) fn check(
             );
         }
         migrated?;
-        Reader::connect(&scratch.url, &project.home.history)?.read()
+        read(&scratch.url, project)
     });
     screen.still();
-    let made = made.map_err(with_way_out)?;
-    let there = Reader::connect(&database.url, &project.home.history)?.read()?;
-    Ok(compare(&made, &there))
+    let (made, mut unknown) = made.map_err(with_way_out)?;
+    let (there, more) = read(&database.url, project)?;
+    unknown.extend(more);
+    Ok(compare(&made, &there, unknown))
+}
+
+fn read(url: &str, project: &Project) -> Result<(Vec<Entry>, BTreeSet<String>), Error> {
+    let mut reader = Reader::connect(url, &project.home.history)?;
+    let entries = reader.read()?;
+    Ok((entries, reader.unknown))
 }
 
 fn with_way_out(error: Error) -> Error {
@@ -88,12 +136,13 @@ fn with_way_out(error: Error) -> Error {
 }
 
 /// Owners, privileges and comments don't count, and neither does what is there beside.
-fn compare(made: &[Entry], there: &[Entry]) -> Checked {
+fn compare(made: &[Entry], there: &[Entry], unknown: BTreeSet<String>) -> Checked {
     let counts = |entry: &Entry| !matches!(&*entry.kind, "default privileges" | "security label");
     let mut checked = Checked {
         objects: made.iter().filter(|entry| counts(entry)).count(),
         missing: Vec::new(),
         different: Vec::new(),
+        unknown,
     };
     for difference in differences(made, there, Depth::Definition) {
         let Some(entry) = difference.before.filter(|entry| counts(entry)) else {

@@ -4,6 +4,7 @@ mod finding;
 mod prove;
 mod show;
 
+use std::collections::BTreeSet;
 use std::time::Instant;
 
 use touchmark::{Kind, Target};
@@ -25,6 +26,8 @@ struct Proof {
     /// What has no way back, and why.
     left_out: Vec<json::LeftOut>,
     findings: Vec<Finding>,
+    /// What the catalog has and nothing is known of.
+    unknown: BTreeSet<String>,
 }
 
 /// `which` is a target such as `V3`: only that one. `name` is the database's, typed out.

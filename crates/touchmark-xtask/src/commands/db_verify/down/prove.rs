@@ -38,7 +38,12 @@ pub(super) fn prove(work: &Work) -> Result<Proof, Error> {
             work.home,
             work.interrupts,
             work.screen,
-            |scratch| Try::new(work, scratch)?.go(from.unwrap_or_default(), &mut proof),
+            |scratch| {
+                let mut one = Try::new(work, scratch)?;
+                let next = one.go(from.unwrap_or_default(), &mut proof);
+                proof.unknown.append(&mut one.reader.unknown);
+                next
+            },
         );
         work.screen.still();
         match next? {
@@ -87,7 +92,7 @@ impl<'w> Try<'w> {
 
     /// Tries the migrations from one on. Where the database can't be gone on with, gives the next
     /// one.
-    fn go(mut self, from: usize, proof: &mut Proof) -> Result<Option<usize>, Error> {
+    fn go(&mut self, from: usize, proof: &mut Proof) -> Result<Option<usize>, Error> {
         let work = self.work;
         let migrations = &work.files.set.migrations;
         let is_versioned = |m: &&Migration| m.kind != Kind::Repeatable;

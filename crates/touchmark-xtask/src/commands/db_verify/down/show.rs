@@ -6,6 +6,7 @@ use touchmark_engine::Database;
 
 use super::Proof;
 use super::finding::What;
+use crate::catalog::show_unknown;
 use crate::commands::db_migrate::{millis, took};
 use crate::commands::db_verify::diff::paint;
 use crate::json;
@@ -29,6 +30,7 @@ pub(super) fn show(
                 .iter()
                 .map(|finding| finding.json())
                 .collect(),
+            not_compared: proof.unknown.iter().cloned().collect(),
             elapsed_ms: millis(elapsed),
         });
         return;
@@ -49,6 +51,7 @@ pub(super) fn show(
         }
         screen.help(finding.help());
     }
+    show_unknown(&proof.unknown, screen);
     let took = took(elapsed);
     let proven = proof.proven.len();
     let down_files = match proven {
