@@ -63,7 +63,7 @@ const INDEX: (&str, &str) = (
     "-- touchmark: no-transaction\nCREATE INDEX CONCURRENTLY t_id ON t (id);",
 );
 
-/// Battery 3 and 4.
+/// Battery 3.
 #[test]
 fn a_wait_ends_at_its_deadline_and_names_the_holder() {
     let db = database();
@@ -108,7 +108,7 @@ fn a_failed_run_lets_the_next_one_in() {
     assert_eq!(names(&run.unwrap()), ["V1__bad"]);
 }
 
-/// Battery 21: it is rolled back and tried again, and says who is in the way.
+/// It is rolled back and tried again, and says who is in the way.
 #[test]
 fn a_long_reader_is_waited_for_in_small_steps() {
     let db = database();

@@ -10,6 +10,7 @@ mod ahead;
 mod apply;
 mod architecture;
 mod audit;
+mod battery;
 mod concurrency;
 mod history;
 mod interrupts;

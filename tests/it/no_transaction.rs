@@ -98,7 +98,7 @@ fn what_was_carried_out_must_not_be_edited_and_the_rest_may() {
     assert_eq!(value(&db.url, "SELECT min(x) FROM t"), "5");
 }
 
-/// Battery 12: killed between the statement and its record.
+/// As a kill between the statement and its record leaves it.
 #[test]
 fn an_index_that_was_built_and_not_recorded_is_found() {
     let db = database();

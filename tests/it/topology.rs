@@ -45,7 +45,7 @@ fn a_standby_starts_at_head_and_refuses_work() {
     script::refused_by_standby(&empty.url);
 }
 
-/// PgBouncer in transaction mode before a database, stopped at the end of the test.
+/// PgBouncer before a database, stopped at the end of the test.
 pub struct Bouncer {
     process: Child,
     folder: tempfile::TempDir,
@@ -53,8 +53,13 @@ pub struct Bouncer {
 }
 
 impl Bouncer {
-    /// None where the machine is said to have none.
+    /// In transaction mode. None where the machine is said to have none.
     pub fn start(db: &TestDatabase) -> Option<Bouncer> {
+        Bouncer::start_with(db, "pool_mode = transaction\nserver_reset_query_always = 0")
+    }
+
+    /// With these settings.
+    pub fn start_with(db: &TestDatabase, settings: &str) -> Option<Bouncer> {
         if !test_needs::has("pgbouncer") {
             return None;
         }
@@ -65,8 +70,8 @@ impl Bouncer {
         let path = folder.path().display();
         let config = format!(
             "[databases]\n{name} = host={host} port={port} user=postgres\n[pgbouncer]\nlisten_addr =\n\
-             unix_socket_dir = {path}\nlisten_port = 6432\nauth_type = any\npool_mode = transaction\n\
-             default_pool_size = 3\nlogfile = {path}/log\nserver_reset_query_always = 0\n",
+             unix_socket_dir = {path}\nlisten_port = 6432\nauth_type = any\n{settings}\n\
+             default_pool_size = 3\nlogfile = {path}/log\n",
             name = db.name,
             host = server().folder().display(),
             port = server().port(),
@@ -114,7 +119,7 @@ impl Drop for Bouncer {
     }
 }
 
-/// Battery 26 and 27.
+/// Battery 27.
 #[test]
 fn behind_a_transaction_pooler() {
     let db = database();

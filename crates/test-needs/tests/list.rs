@@ -100,7 +100,8 @@ fn a_machine_that_nothing_can_be_installed_on() {
                  error: the tests need what is missing on this machine:\n  alembic ";
     assert!(said.starts_with(begin), "{said}");
     assert!(!said.contains("scripts/test"), "{said}");
-    let without = "alembic,docker,libpq,npm,pgbouncer,pre-commit,psql,postgresql,small-disk";
+    let without =
+        "alembic,docker,libpq,npm,openssl,pgbouncer,pre-commit,psql,postgresql,small-disk";
     if run("needs", &["cc", "git"], without, &[]).0 == 0 {
         let nothing = run("ci-setup", &["cc", "git"], without, &[]);
         assert_eq!(nothing, (0, String::new()));

@@ -227,7 +227,7 @@ pub enum Error {
         id: MigrationId,
     },
     /// The connection goes through a pooler that gives each transaction another session.
-    #[error("{id} can't run through a transaction pooler: it runs without a transaction")]
+    #[error("{id} can't run through a pooler: it runs without a transaction")]
     Pooled {
         /// Which migration.
         id: MigrationId,

@@ -130,7 +130,8 @@ pub(crate) fn acquire(
             "pg_try_advisory_lock",
             "; COMMIT",
         ),
-        // A pooled session may carry what another client has set.
+        // A pooled session may carry what another client has set. The transaction waits for the
+        // run between its messages, whatever the role says; but not for a run that is gone.
         Scope::Transaction => (
             &[
                 "BEGIN ISOLATION LEVEL READ COMMITTED",
@@ -138,6 +139,7 @@ pub(crate) fn acquire(
                 "RESET ROLE",
                 "RESET ALL",
                 "SET LOCAL standard_conforming_strings = on",
+                "SET LOCAL idle_in_transaction_session_timeout = '60s'",
             ],
             "pg_try_advisory_xact_lock",
             "",

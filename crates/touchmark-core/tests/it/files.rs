@@ -1,11 +1,14 @@
 //! Names, places and encodings of files.
 
 use std::fs;
+use std::path::Path;
+use std::process::Command;
 
 use touchmark_core::checksum::refinery;
 use touchmark_core::{ResolveOptions, resolve};
 
 use crate::directory::Directory;
+use crate::process;
 
 const SQL: &str = "CREATE TABLE a (id bigint);\nCREATE TABLE b (id bigint);\n";
 
@@ -194,18 +197,41 @@ fn b44_links_and_unreadable_files() {
     }
 }
 
+/// root reads everything, so another account reads there.
 #[cfg(unix)]
 #[test]
 fn b44_a_file_without_permission() {
-    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+    use std::os::unix::process::CommandExt;
 
-    let directory = Directory::new(&[("V1__x.sql", SQL)]);
-    let path = directory.path("V1__x.sql");
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o000)).unwrap();
-    // root reads everything.
-    if fs::read(&path).is_err() {
-        insta::assert_snapshot!(directory.problems());
+    if let Some(directory) = process::argument() {
+        let options = ResolveOptions::new("migrations");
+        let problems = resolve(directory.as_ref(), &options).unwrap_err();
+        println!("\u{2}{}\u{3}", problems.render(false));
+        return;
     }
+    let mode = |path: &Path, mode| {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    };
+    let directory = Directory::new(&[("V1__x.sql", SQL), ("V2__y.sql", SQL)]);
+    mode(&directory.path("V1__x.sql"), 0o000);
+    mode(&directory.path(""), 0o755);
+    // The program may lie where nobody else may look.
+    let folder = tempfile::tempdir().unwrap();
+    mode(folder.path(), 0o755);
+    let program = folder.path().join("tests");
+    fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+    mode(&program, 0o755);
+    let mut program = Command::new(program);
+    if fs::metadata(folder.path()).unwrap().uid() == 0 {
+        program.uid(65534).gid(65534);
+    }
+    program.current_dir("/");
+    let test = "files::b44_a_file_without_permission";
+    let path = directory.path("");
+    let screen = process::run(program, test, path.to_str().unwrap());
+    let (_, said) = screen.split_once('\u{2}').unwrap();
+    insta::assert_snapshot!(said.split_once('\u{3}').unwrap().0);
 }
 
 #[cfg(unix)]

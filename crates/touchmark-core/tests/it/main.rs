@@ -7,6 +7,7 @@ mod directory;
 mod files;
 mod headers;
 mod lock;
+mod process;
 mod scale;
 mod splitting;
 mod statements;

@@ -2,8 +2,12 @@
 
 use std::fmt::Write;
 
-use crate::directory::Directory;
+use touchmark_core::encoded::{Home, encode};
 
+use crate::directory::Directory;
+use crate::process;
+
+/// What a build does with them: reads, checks, hashes and encodes.
 #[test]
 fn b47_ten_thousand_files() {
     let files: Vec<_> = (1..=10_000)
@@ -20,6 +24,33 @@ fn b47_ten_thousand_files() {
     let set = Directory::new(&files).set();
     assert_eq!(set.migrations.len(), 10_000);
     assert!(set.migrations.is_sorted_by_key(|m| m.version));
+    assert!(encode(&set, &Home::default()).len() > 10_000);
+}
+
+/// The most that a process had in memory at once, in KiB.
+#[cfg(target_os = "linux")]
+fn peak() -> usize {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmHWM:"));
+    let words: Vec<_> = line.unwrap().split_whitespace().collect();
+    words[1].parse().unwrap()
+}
+
+/// The files of the test above take 40 MiB on the disk, 4 KiB each; read one by one they take less.
+#[cfg(target_os = "linux")]
+#[test]
+fn b47_ten_thousand_files_take_little_memory() {
+    if process::argument().is_some() {
+        let before = peak();
+        b47_ten_thousand_files();
+        println!("peak {} KiB", peak() - before);
+        return;
+    }
+    let test = "scale::b47_ten_thousand_files_take_little_memory";
+    let screen = process::run(process::own(), test, "");
+    let (_, number) = screen.split_once("peak ").unwrap();
+    let peak: usize = number.split(' ').next().unwrap().parse().unwrap();
+    assert!(peak < 1024, "{peak} KiB");
 }
 
 #[test]

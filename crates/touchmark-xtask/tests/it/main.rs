@@ -32,6 +32,7 @@ mod staged;
 mod stamp;
 mod status;
 mod tampered;
+mod tls;
 mod troubleshooting;
 mod verify;
 

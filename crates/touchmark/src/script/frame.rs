@@ -19,7 +19,7 @@ pub(super) fn begin(context: &Context, of: &Head) -> String {
         STRINGS,
         ENCODING,
         "SET statement_timeout = 0",
-        "SET idle_in_transaction_session_timeout = 0",
+        IDLE,
     ]
     .map(quiet)
     .concat();
@@ -50,6 +50,8 @@ SELECT pg_catalog.current_setting('touchmark.open', true) IS DISTINCT FROM 'yes'
 
 const STRINGS: &str = "SET standard_conforming_strings = on";
 pub(super) const ENCODING: &str = "SET client_encoding = 'UTF8'";
+/// With `-1` the transaction goes on from one text to the next, and waits for what psql is fed with.
+const IDLE: &str = "SET idle_in_transaction_session_timeout = 0";
 
 /// What comes after each text, in a variable of psql.
 pub(super) fn after(context: &Context) -> String {
@@ -63,7 +65,10 @@ END
 ",
         holds_both(context)
     ));
-    let clean = CLEAN.into_iter().chain([STRINGS, ENCODING]).map(quiet);
+    let clean = CLEAN
+        .into_iter()
+        .chain([STRINGS, ENCODING, IDLE])
+        .map(quiet);
     format!(
         "\\set SHOW_CONTEXT errors\n\n-- Comes after each text: its transaction and the lock must be those that it began with, and what it has
 -- changed for its session is put back.\n{}",
