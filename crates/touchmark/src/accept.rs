@@ -1,18 +1,17 @@
 //! Recording that a text which differs in comments or white space only takes the place of the
 //! one that was applied.
 
-use std::time::Duration;
-
+use tokio_postgres::Config;
 use touchmark_core::encoded::EncodedMigration;
 use touchmark_core::{Checksum, Kind, checksum};
 
 use crate::chain::Chain;
 use crate::event::Events;
-use crate::history::{self, Entry, Tables, Texts};
+use crate::history::{self, Entry, Texts};
 use crate::lock::{self, Scope};
-use crate::placeholder::{Text, Values};
+use crate::placeholder::Text;
 use crate::rows::{LedgerRow, MigrationId, RowState, Rows};
-use crate::run::{self, Start};
+use crate::run::{self, Context, Opened, Options, Start};
 use crate::session::Session;
 use crate::{Error, Set, failed_to};
 
@@ -23,8 +22,6 @@ pub(crate) struct Request<'r> {
     pub applied: Checksum,
     /// Who says so.
     pub by: &'r str,
-    pub directory: &'r str,
-    pub values: &'r Values,
 }
 
 /// What was recorded.
@@ -43,39 +40,51 @@ pub struct Accepted {
 
 /// Records it under the lock that a run takes.
 pub(crate) fn accept(
-    session: &mut Session,
     set: Set,
-    tables: &Tables,
-    (events, wait): (Events, Duration),
+    options: &Options,
+    config: &Config,
+    events: Events,
     request: &Request,
 ) -> Result<Accepted, Error> {
-    let encoded = set.open()?;
-    let migrations = request.values.fill(encoded.migrations()?);
-    let start = run::look(session, tables, &encoded)?;
-    let nothing = "SELECT WHERE false";
-    lock::acquire(session, events, tables, start.scope, wait, nothing)?;
-    // Behind a pooler the lock has begun the transaction.
-    if start.scope == Scope::Session {
-        session
-            .settle("BEGIN")
-            .map_err(|e| failed_to("begin a transaction", e))?;
-    }
-    let outcome = record(session, &migrations, tables, &start, request);
-    if outcome.is_err() {
-        // Its own failure would hide the cause.
-        let _ = session.settle("ROLLBACK");
-    }
-    outcome
+    let opened = Opened::of(&set, options)?;
+    let migrations = opened.migrations()?;
+    let mut sent = None;
+    run::attempts(options, config, events, |session| {
+        let start = run::look(session, &opened.tables, &opened.encoded)?;
+        start.check_writable()?;
+        let nothing = "SELECT WHERE false";
+        let wait = options.wait;
+        lock::acquire(session, events, &opened.tables, start.scope, wait, nothing)?;
+        // Behind a pooler the lock has begun the transaction.
+        if start.scope == Scope::Session {
+            session
+                .settle("BEGIN")
+                .map_err(|e| failed_to("begin a transaction", e))?;
+        }
+        let context = opened.context(&migrations, options, events, start.scope);
+        let outcome = record(session, &context, &start, request, &mut sent);
+        if outcome.is_err() {
+            // Its own failure would hide the cause.
+            let _ = session.settle("ROLLBACK");
+        }
+        Ok(outcome?)
+    })
 }
 
+/// Reads, and writes both rows. `sent` is what a connection that was lost has sent, and may have
+/// recorded.
 fn record(
     session: &mut Session,
-    set: &[EncodedMigration],
-    tables: &Tables,
+    context: &Context,
     start: &Start,
     request: &Request,
+    sent: &mut Option<Accepted>,
 ) -> Result<Accepted, Error> {
+    let Context { set, tables, .. } = *context;
     let rows = run::read(session, tables, start)?;
+    if let Some(recorded) = sent.take().and_then(|sent| recorded(&rows, sent)) {
+        return Ok(recorded);
+    }
     let found = choose(set, &rows, request).map_err(|why| refuse(request, why))?;
     let results = session
         .query(&history::script_sql(tables, found.row.row))
@@ -97,9 +106,9 @@ fn record(
         migration,
         is_down: true,
     };
-    request
+    context
         .values
-        .check(request.directory, [down].into_iter())?;
+        .check(context.directory, [down].into_iter())?;
     let entry = Entry {
         migration,
         build: request.by,
@@ -108,6 +117,13 @@ fn record(
     // What only refinery applied is taken over, and added to the chain, by the next run.
     let chain = Chain::of(&rows).record(found.row.id.key(), migration.leaf);
     let sql = history::accept_sql(tables, &entry, chain, (found.refinery, refinery));
+    let mut accepted = Accepted {
+        id: found.row.id.clone(),
+        row: 0,
+        before: found.row.leaf,
+        after: migration.leaf,
+    };
+    *sent = Some(accepted.clone());
     let results = session
         .settle(&format!("{sql}; COMMIT"))
         .map_err(|e| history::explain(e, session, tables, "record a migration"))?;
@@ -115,11 +131,19 @@ fn record(
         .iter()
         .flatten()
         .find_map(|row| row.get(0)?.parse().ok());
-    Ok(Accepted {
-        id: found.row.id.clone(),
-        row: row.ok_or_else(|| refuse(request, "its row in refinery's history has changed"))?,
-        before: found.row.leaf,
-        after: migration.leaf,
+    accepted.row =
+        row.ok_or_else(|| refuse(request, "its row in refinery's history has changed"))?;
+    Ok(accepted)
+}
+
+/// What was sent, where its row is there.
+fn recorded(rows: &Rows, sent: Accepted) -> Option<Accepted> {
+    let lookup = rows.lookup();
+    let row = *lookup.ledger.get(&sent.id.key())?;
+    let is_it = row.state == RowState::Accepted && row.leaf == sent.after;
+    is_it.then_some(Accepted {
+        row: row.row,
+        ..sent
     })
 }
 

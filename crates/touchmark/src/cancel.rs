@@ -3,8 +3,9 @@
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
 
-use futures_util::future::select;
+use futures_util::future::{Either, select};
 use tokio::sync::Notify;
 
 /// Stops a run. Clones stop the same run.
@@ -89,5 +90,12 @@ impl Canceller {
             }
             select(own, parent).await;
         }
+    }
+
+    /// Waits; true when somebody asked in that time.
+    pub(crate) async fn during(&self, pause: Duration) -> bool {
+        let sleep = pin!(tokio::time::sleep(pause));
+        let cancelled = pin!(self.cancelled(CancelAt::First));
+        matches!(select(sleep, cancelled).await, Either::Right(_))
     }
 }

@@ -98,6 +98,14 @@ pub enum Error {
         /// The statement that grants it.
         grant: String,
     },
+    /// The server takes no writes.
+    #[error("{}: {cause}", if *is_standby { "this is a standby" } else { "the session is read-only" })]
+    ReadOnly {
+        /// What the server said.
+        cause: String,
+        /// Whether it is a standby, and not a setting of the role or the database.
+        is_standby: bool,
+    },
     /// The server is a standby, and migrations are pending.
     #[error("this is a standby, and {} pending", are(*pending))]
     Standby {
@@ -271,10 +279,12 @@ pub enum Error {
         at: Option<MigrationId>,
     },
     /// The connection was lost, and could not be made again.
-    #[error("lost the connection to the server: {cause}")]
+    #[error("lost the connection to the server: {cause}{}", Then(then))]
     ConnectionLost {
-        /// What was said of it.
+        /// What was said of it, the first time.
         cause: String,
+        /// Why it could not be made again, or what came after that.
+        then: Option<Box<Error>>,
     },
     /// The server refused something outside of any migration.
     #[error("failed to {doing}: {cause}")]
@@ -378,6 +388,17 @@ fn others(unfinished: &[MigrationId]) -> String {
     match unfinished.is_empty() {
         true => ", and nothing else is".into(),
         false => format!("; what is unfinished is {}", crate::ids(unfinished)),
+    }
+}
+
+struct Then<'a>(&'a Option<Box<Error>>);
+
+impl fmt::Display for Then<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(then) => write!(f, "; after that: {then}"),
+            None => Ok(()),
+        }
     }
 }
 

@@ -16,7 +16,7 @@ pub enum Event {
         /// What the server said.
         cause: String,
     },
-    /// Another process migrates this database.
+    /// Another process migrates this database. Told once until another one holds the lock.
     WaitingForLock {
         /// Who holds the lock, where the server tells.
         holder: Option<Activity>,
@@ -151,9 +151,8 @@ impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Event::WaitingForServer { cause } => write!(f, "waiting for the server: {cause}"),
-            Event::WaitingForLock { holder, waited } => {
-                let waited = waited.as_secs();
-                write!(f, "waiting for another migration run ({waited} s)")?;
+            Event::WaitingForLock { holder, .. } => {
+                f.write_str("waiting for another migration run")?;
                 match holder {
                     Some(holder) => write!(f, ": {holder}"),
                     None => Ok(()),

@@ -98,14 +98,13 @@ fn failed_to(doing: &'static str, error: BatchError) -> Error {
     if error.cancelled {
         return Error::Cancelled { at: None };
     }
+    let cause = error.source.text();
     match error.source.as_db_error() {
-        Some(server) => Error::Server {
+        Some(server) if error.source.loss().is_none() => Error::Server {
             doing,
-            cause: server.message().into(),
+            cause,
             code: Some(server.code().code().into()),
         },
-        None => Error::ConnectionLost {
-            cause: session::deepest(&error.source),
-        },
+        _ => Error::ConnectionLost { cause, then: None },
     }
 }

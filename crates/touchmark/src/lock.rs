@@ -12,7 +12,7 @@ use touchmark_core::encoded::History;
 use crate::backoff::Backoff;
 use crate::event::{Activity, Event, Events};
 use crate::history::{self, Tables};
-use crate::session::{Results, Session};
+use crate::session::{Results, Session, settings};
 use crate::{Error, failed_to};
 
 /// The keys of one history's locks.
@@ -66,23 +66,27 @@ pub(crate) fn holds(keys: &[i64]) -> String {
     )
 }
 
-const ACTIVITY: &str = "SELECT pid, application_name, coalesce(usename, ''), \
-     coalesce(xact_start, query_start, backend_start)::timestamptz(0)::text, \
-     pg_catalog.left(pg_catalog.regexp_replace(query, '[[:space:]]+', ' ', 'g'), 120) \
-     FROM pg_catalog.pg_stat_activity WHERE pid";
+/// Of one session only: the view would read the texts of all.
+const ACTIVITY: &str = "SELECT a.pid, a.application_name, coalesce(pg_catalog.pg_get_userbyid(a.usesysid), ''), \
+     coalesce(a.xact_start, a.query_start, a.backend_start)::timestamptz(0)::text, \
+     pg_catalog.left(pg_catalog.regexp_replace(a.query, '[[:space:]]+', ' ', 'g'), 120) \
+     FROM ";
 
 /// Who holds the lock of a run.
 pub(crate) fn holder_sql(keys: Keys) -> String {
     format!(
-        "{ACTIVITY} IN (SELECT pid FROM pg_catalog.pg_locks WHERE {} AND database = \
-         (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()))",
+        "{ACTIVITY} pg_catalog.pg_locks l, pg_catalog.pg_stat_get_activity(l.pid) a WHERE {} AND l.database = \
+         (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())",
         is_key(keys.run)
     )
 }
 
 /// Who blocks a session.
 pub(crate) fn blockers_sql(pid: i32) -> String {
-    format!("{ACTIVITY} = ANY (pg_catalog.pg_blocking_pids({pid}))")
+    format!(
+        "{ACTIVITY} pg_catalog.unnest(pg_catalog.pg_blocking_pids({pid})) b, \
+         pg_catalog.pg_stat_get_activity(b) a"
+    )
 }
 
 /// Reads rows of [`ACTIVITY`].
@@ -109,8 +113,12 @@ pub(crate) enum Scope {
     Transaction,
 }
 
+/// The condition of statements that are sent along with a poll: whether it has taken the lock.
+pub(crate) const TAKEN: &str = "pg_catalog.current_setting('touchmark.locked') = 'true'";
+
 /// Polls the lock until it is held or the deadline has passed. `then` is sent along, and its
-/// results are what is returned; its statements must give nothing where [`holds`] is false, so that a poll costs next to nothing.
+/// results are what is returned; its statements should give nothing where [`TAKEN`] is false, so
+/// that a poll costs next to nothing: a thousand sessions may poll.
 pub(crate) fn acquire(
     session: &mut Session,
     events: Events,
@@ -123,10 +131,7 @@ pub(crate) fn acquire(
     // Read committed, whatever the role's default: what is read must be newer than the lock.
     let (open, take, close): (&[&str], _, _) = match scope {
         Scope::Session => (
-            &[
-                "BEGIN ISOLATION LEVEL READ COMMITTED",
-                "SET standard_conforming_strings = on",
-            ],
+            &["BEGIN ISOLATION LEVEL READ COMMITTED"],
             "pg_try_advisory_lock",
             "; COMMIT",
         ),
@@ -138,7 +143,6 @@ pub(crate) fn acquire(
                 "RESET SESSION AUTHORIZATION",
                 "RESET ROLE",
                 "RESET ALL",
-                "SET LOCAL standard_conforming_strings = on",
                 "SET LOCAL idle_in_transaction_session_timeout = '60s'",
             ],
             "pg_try_advisory_xact_lock",
@@ -146,23 +150,25 @@ pub(crate) fn acquire(
         ),
     };
     let poll = format!(
-        "{}; SELECT pg_catalog.{take}({}); {then}{close}",
+        "{}; {}; SELECT pg_catalog.set_config('touchmark.locked', pg_catalog.{take}({})::text, true), \
+         pg_catalog.pg_backend_pid(); {then}{close}",
         open.join("; "),
+        settings(scope),
         keys.run
     );
-    let skip = open.len();
-    let begun = Instant::now();
+    let skip = open.len() + 1;
+    let mut waiting = Waiting::begin();
     let mut backoff = Backoff::new();
     loop {
+        if scope == Scope::Transaction {
+            session.backend = None;
+        }
         let mut results = session
             .query(&poll)
             .map_err(|e| history::explain(e, session, tables, "take the migration lock"))?;
-        let acquired = results
-            .get(skip)
-            .and_then(|rows| rows.first())
-            .and_then(|row| row.get(0))
-            == Some("t");
-        if acquired {
+        let answer = results.get(skip).and_then(|rows| rows.first());
+        if answer.and_then(|row| row.get(0)) == Some("true") {
+            session.backend = answer.and_then(|row| row.get(1)?.parse().ok());
             results.drain(..=skip);
             return Ok(results);
         }
@@ -171,16 +177,57 @@ pub(crate) fn acquire(
                 .settle("ROLLBACK")
                 .map_err(|e| failed_to("end a transaction", e))?;
         }
-        let waited = begun.elapsed();
-        let holder = holder(session, keys);
+        let waited = waiting.begun.elapsed();
         if waited >= wait {
             return Err(Error::Locked {
                 waited,
-                holder: holder.map(Box::new),
+                holder: holder(session, keys).map(Box::new),
             });
         }
-        events.emit(Event::WaitingForLock { holder, waited });
+        waiting.tell(session, events, keys);
         session.pause(backoff.next().min(wait - waited))?;
+    }
+}
+
+/// Who is waited for, as far as it was told.
+struct Waiting {
+    begun: Instant,
+    ask_at: Duration,
+    told: Option<Option<i32>>,
+}
+
+/// A lock that is held for less is not worth a question.
+const FIRST_QUESTION: Duration = Duration::from_millis(300);
+/// The server looks at all of its sessions for the answer.
+const NEXT_QUESTION: Duration = Duration::from_secs(10);
+
+impl Waiting {
+    fn begin() -> Waiting {
+        Waiting {
+            begun: Instant::now(),
+            ask_at: FIRST_QUESTION,
+            told: None,
+        }
+    }
+
+    /// Tells who holds the lock, once until that changes.
+    fn tell(&mut self, session: &mut Session, events: Events, keys: Keys) {
+        let waited = self.begun.elapsed();
+        if waited < self.ask_at {
+            return;
+        }
+        self.ask_at = waited + NEXT_QUESTION;
+        let holder = holder(session, keys);
+        let pid = holder.as_ref().map(|holder| holder.pid);
+        // Between two holders there is none.
+        let is_new = match self.told {
+            None => true,
+            Some(told) => pid.is_some() && pid != told,
+        };
+        if is_new {
+            self.told = Some(pid);
+            events.emit(Event::WaitingForLock { holder, waited });
+        }
     }
 }
 

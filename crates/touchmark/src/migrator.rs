@@ -81,6 +81,7 @@ impl<'a> Migrator<'a> {
                 lock_timeout: Duration::from_secs(2),
                 retry: Duration::from_secs(300),
                 wait: Duration::from_secs(600),
+                answer: Duration::from_secs(30),
                 canceller: Canceller::new(),
                 connector: Connector::plain(),
                 history: None,
@@ -122,6 +123,15 @@ impl<'a> Migrator<'a> {
     /// 10 min.
     pub fn wait(mut self, wait: Duration) -> Self {
         self.options.wait = wait;
+        self
+    }
+
+    /// How long the server may say nothing before it is asked over a second connection whether it
+    /// still works on what was sent. Where it does not, or can't be reached, the connection counts
+    /// as lost and is made again: something in between has dropped it without a word. A statement
+    /// that runs for hours is not disturbed. Default: 30 s.
+    pub fn answer_within(mut self, answer: Duration) -> Self {
+        self.options.answer = answer;
         self
     }
 
@@ -356,7 +366,16 @@ impl<'a> Migrator<'a> {
         // The system's two hours are the driver's default: a server that is gone would be waited
         // for as long.
         if config.get_keepalives_idle() >= Duration::from_secs(7200) {
-            config.keepalives_idle(Duration::from_secs(30));
+            config.keepalives_idle(Duration::from_secs(15));
+        }
+        if config.get_keepalives_interval().is_none() {
+            config.keepalives_interval(Duration::from_secs(10));
+        }
+        if config.get_keepalives_retries().is_none() {
+            config.keepalives_retries(3);
+        }
+        if config.get_tcp_user_timeout().is_none() {
+            config.tcp_user_timeout(Duration::from_secs(45));
         }
         Ok(config)
     }

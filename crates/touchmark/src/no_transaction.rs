@@ -20,7 +20,7 @@ use crate::history::{self, Entry, Texts};
 use crate::plan::Step;
 use crate::rows::{LedgerRow, NextStatement, Progress, RowState};
 use crate::run::Context;
-use crate::session::{Session, Watch};
+use crate::session::{RESET, Session, Watch};
 use crate::sql::bytea;
 use crate::transaction::{
     Body, Part, Stop, bookkeeping, message, send, still_there, stopped, with_retries,
@@ -339,9 +339,6 @@ pub(crate) fn settings(directives: &Directives) -> String {
         statement_timeout.as_millis()
     )
 }
-
-/// What takes the settings away.
-pub(crate) const RESET: &str = "RESET ALL; SET standard_conforming_strings = on";
 
 /// The statements before a failed or cancelled one stay.
 fn with_statements(stop: Stop, done: usize) -> Stop {

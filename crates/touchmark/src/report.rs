@@ -21,9 +21,8 @@ pub struct Report {
     pub ahead: Vec<Unknown>,
     /// From connecting to the end.
     pub elapsed: Duration,
-    /// In which migration of the set the connection was lost, until it is known how that ended.
-    pub(crate) unsure: Option<usize>,
-    pub(crate) reconnects: u32,
+    /// The migration of the set that was sent and not heard of yet.
+    pub(crate) in_flight: Option<usize>,
 }
 
 /// One migration that a run applied.
@@ -83,8 +82,7 @@ impl Report {
             newest: None,
             ahead: Vec::new(),
             elapsed: Duration::ZERO,
-            unsure: None,
-            reconnects: 0,
+            in_flight: None,
         }
     }
 }

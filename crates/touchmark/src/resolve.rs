@@ -1,15 +1,16 @@
 //! Settling by hand what an interrupted migration without a transaction left open.
 
-use std::time::Duration;
+use tokio_postgres::Config;
+use touchmark_core::encoded::EncodedMigration;
 
 use crate::chain::Chain;
 use crate::event::Events;
 use crate::history::{self, Tables};
 use crate::lock::{self, Scope};
 use crate::rows::{LedgerRow, MigrationId, NextStatement, Progress, RowState, Rows};
-use crate::run;
-use crate::session::Session;
+use crate::run::{self, Opened, Options};
 use crate::sql::bytea;
+use crate::transaction::Stop;
 use crate::{Error, Set};
 
 /// What somebody found out about the statement at which a migration was interrupted.
@@ -40,35 +41,70 @@ pub struct Resolved {
 
 /// Records the resolution, under the lock that a run takes.
 pub(crate) fn resolve(
-    session: &mut Session,
     set: Set,
-    tables: &Tables,
-    (events, wait): (Events, Duration),
+    options: &Options,
+    config: &Config,
+    events: Events,
     which: &str,
     resolution: Resolution,
 ) -> Result<Resolved, Error> {
-    let encoded = set.open()?;
-    let start = run::look(session, tables, &encoded)?;
-    if start.scope == Scope::Transaction {
-        // The lock would end with its transaction, before anything is recorded.
+    let opened = Opened::of(&set, options)?;
+    let migrations = opened.encoded.migrations()?;
+    let tables = &opened.tables;
+    let mut sent: Option<(i64, Resolved)> = None;
+    run::attempts(options, config, events, |session| {
+        let start = run::look(session, tables, &opened.encoded)?;
+        start.check_writable()?;
+        if start.scope == Scope::Transaction {
+            // The lock would end with its transaction, before anything is recorded.
+            let rows = run::read(session, tables, &start)?;
+            let id = unfinished(&rows, which)?.0.id.clone();
+            return Err(Stop::Failed(Error::Pooled { id }));
+        }
+        let nothing = "SELECT WHERE false";
+        lock::acquire(session, events, tables, start.scope, options.wait, nothing)?;
         let rows = run::read(session, tables, &start)?;
-        let id = unfinished(&rows, which)?.0.id.clone();
-        return Err(Error::Pooled { id });
-    }
-    lock::acquire(
-        session,
-        events,
-        tables,
-        start.scope,
-        wait,
-        "SELECT WHERE false",
-    )?;
-    let rows = run::read(session, tables, &start)?;
-    let migrations = encoded.migrations()?;
-    let (row, progress) = unfinished(&rows, which)?;
-    let migration = migrations
-        .iter()
-        .find(|m| MigrationId::of(m).key() == row.id.key());
+        if let Some(resolved) = sent.take().and_then(|sent| recorded(&rows, sent)) {
+            return Ok(resolved);
+        }
+        let (row, progress) = unfinished(&rows, which)?;
+        let (resolved, sql) = change(&migrations, tables, &rows, (row, progress), resolution)?;
+        sent = Some((row.row, resolved.clone()));
+        match session.settle(&format!("BEGIN; {sql}; COMMIT")) {
+            Ok(_) => Ok(resolved),
+            Err(error) => {
+                // Its own failure would hide the cause.
+                let _ = session.settle("ROLLBACK");
+                let doing = "record a migration";
+                Err(Stop::Failed(history::explain(
+                    error, session, tables, doing,
+                )))
+            }
+        }
+    })
+}
+
+/// What a connection that was lost has sent, where it was recorded. What is only to be tried again
+/// is recorded once more.
+fn recorded(rows: &Rows, (row, resolved): (i64, Resolved)) -> Option<Resolved> {
+    let row = rows.ledger.iter().find(|found| found.row == row)?;
+    let is_it = match &row.state {
+        RowState::Running(progress) => {
+            progress.next == NextStatement::NotStarted && progress.done == resolved.done
+        }
+        _ => true,
+    };
+    is_it.then_some(resolved)
+}
+
+/// What a resolution is, and the SQL that records it.
+fn change(
+    set: &[EncodedMigration],
+    tables: &Tables,
+    rows: &Rows,
+    (row, progress): (&LedgerRow, &Progress),
+    resolution: Resolution,
+) -> Result<(Resolved, String), Error> {
     let mut resolved = Resolved {
         id: row.id.clone(),
         done: progress.done,
@@ -85,12 +121,16 @@ pub(crate) fn resolve(
             in_doubt(&row.id, progress)?;
             resolved.done += 1;
             let progress = history::progress_sql(tables, row.row, resolved.done);
-            match migration.filter(|m| resolved.done >= resolved.total && m.leaf == row.leaf) {
+            let migration = set
+                .iter()
+                .find(|m| MigrationId::of(m).key() == row.id.key())
+                .filter(|m| resolved.done >= resolved.total && m.leaf == row.leaf);
+            match migration {
                 // Nothing of it is left to do, so it is recorded as a run would.
                 Some(migration) => {
                     resolved.finished = true;
                     // What only refinery applied is added by the run that takes it over.
-                    let chain = Chain::of(&rows).record(row.id.key(), row.leaf);
+                    let chain = Chain::of(rows).record(row.id.key(), row.leaf);
                     let refinery = history::refinery_sql(tables, migration);
                     let finish = history::finish_sql(tables, row.row, &bytea(chain));
                     format!("{progress}; {refinery}{finish}")
@@ -99,19 +139,7 @@ pub(crate) fn resolve(
             }
         }
     };
-    match session.settle(&format!("BEGIN; {sql}; COMMIT")) {
-        Ok(_) => Ok(resolved),
-        Err(error) => {
-            // Its own failure would hide the cause.
-            let _ = session.settle("ROLLBACK");
-            Err(history::explain(
-                error,
-                session,
-                tables,
-                "record a migration",
-            ))
-        }
-    }
+    Ok((resolved, sql))
 }
 
 /// The row that is meant, if it is unfinished.

@@ -1,8 +1,8 @@
 //! A run from connecting to the report.
 
+mod attempts;
 mod opened;
 mod prepare;
-mod recover;
 mod start;
 
 use std::collections::BTreeMap;
@@ -26,10 +26,10 @@ use crate::tls::Connector;
 use crate::transaction::{Retries, Stop};
 use crate::{Error, Set, no_transaction, transaction};
 
+pub(crate) use attempts::attempts;
 pub(crate) use opened::Opened;
 use prepare::prepare;
 pub(crate) use prepare::{adopt_sql, locked_rows, record, release, take_over};
-pub(crate) use recover::recover;
 pub(crate) use start::{Start, connect, find, look, read, read_tables};
 
 /// The settings of a run.
@@ -40,6 +40,8 @@ pub(crate) struct Options {
     pub lock_timeout: Duration,
     pub retry: Duration,
     pub wait: Duration,
+    /// How long the server may say nothing before it is looked at.
+    pub answer: Duration,
     pub canceller: Canceller,
     pub connector: Connector,
     pub history: Option<History>,
@@ -85,36 +87,33 @@ pub(crate) fn run(
 ) -> Result<Report, Error> {
     let begun = Instant::now();
     let opened = Opened::of(&set, options)?;
-    let mut session = connect(options, config, events)?;
-    let start = look(&mut session, &opened.tables, &opened.encoded)?;
     let mut report = Report::new(&opened.encoded);
-    if options.target == Target::Latest && start.is_current(&opened.encoded) {
-        report.elapsed = begun.elapsed();
-        return Ok(report);
+    attempts(options, config, events, |session| {
+        attempt(session, &opened, options, events, &mut report)
+    })?;
+    report.elapsed = begun.elapsed();
+    Ok(report)
+}
+
+/// One connection's worth of work: look, and where something is to be done, do it under the lock.
+fn attempt(
+    session: &mut Session,
+    opened: &Opened,
+    options: &Options,
+    events: Events,
+    report: &mut Report,
+) -> Result<(), Stop> {
+    let start = look(session, &opened.tables, &opened.encoded)?;
+    let is_all = options.target == Target::Latest && report.in_flight.is_none();
+    if is_all && start.is_current(&opened.encoded) {
+        return Ok(());
     }
     let migrations = opened.migrations()?;
     let context = opened.context(&migrations, options, events, start.scope);
-    if settled_without_lock(&mut session, &context, &start, &mut report)? {
-        report.elapsed = begun.elapsed();
-        return Ok(report);
+    match settled_without_lock(session, &context, &start, report)? {
+        true => Ok(()),
+        false => locked(session, &context, start.probe.is_some(), report),
     }
-    let mut known = start.probe.is_some();
-    loop {
-        let mut in_flight = None;
-        let outcome = round(&mut session, &context, known, &mut report, &mut in_flight);
-        match outcome {
-            Ok(()) => break,
-            Err(Stop::Failed(error)) => return Err(error),
-            Err(Stop::Again { error, .. }) => return Err(*error),
-            Err(Stop::Lost { cause }) => {
-                report.unsure = in_flight;
-                session = recover(&context, config, &mut report.reconnects, cause)?;
-                known = false;
-            }
-        }
-    }
-    report.elapsed = begun.elapsed();
-    Ok(report)
 }
 
 /// Whether there is nothing to do, as far as that can be told without the lock: on a standby,
@@ -131,6 +130,7 @@ fn settled_without_lock(
         return Ok(false);
     }
     let rows = read(session, context.tables, start)?;
+    report.record_in_flight(context, &rows);
     let plan = plan_for(context, &rows, report)?;
     if plan.steps.is_empty() && (plan.only_steps() || start.standby) {
         finish_report(context, &plan, report);
@@ -144,24 +144,19 @@ fn settled_without_lock(
     }
 }
 
-/// One connection's worth of work: lock, read again, plan again, apply.
-fn round(
+/// Takes the lock, reads again, plans again, and applies.
+fn locked(
     session: &mut Session,
     context: &Context,
     known: bool,
     report: &mut Report,
-    in_flight: &mut Option<usize>,
 ) -> Result<(), Stop> {
     let mut known = known;
     let mut retries = Retries::new();
     'again: loop {
         let (rows, found) = locked_rows(session, context, known)?;
-        // The connection before this one was lost in a migration: was it committed after all?
-        if let Some(position) = report.unsure.take()
-            && rows.lookup().has_applied(&context.set[position])
-        {
-            report.record(MigrationId::of(&context.set[position]), Duration::ZERO);
-        }
+        report.record_in_flight(context, &rows);
+        report.in_flight = None;
         let plan = plan_for(context, &rows, report)?;
         if plan.steps.is_empty() && plan.only_steps() {
             release(session, context)?;
@@ -187,7 +182,7 @@ fn round(
                 number: report.applied.len() + 1,
                 total,
             });
-            *in_flight = Some(step.position);
+            report.in_flight = Some(step.position);
             match apply(session, context, step, &rows, newest.as_ref()) {
                 Ok(()) => {}
                 Err(stop) if context.scope == Scope::Transaction => {
@@ -197,7 +192,7 @@ fn round(
                 Err(stop) => return Err(stop),
             }
             retries = Retries::new();
-            *in_flight = None;
+            report.in_flight = None;
             if step.id.kind != Kind::Repeatable {
                 newest = Some(step.id.clone());
             }
@@ -284,6 +279,18 @@ fn finish_report(context: &Context, plan: &Plan, report: &mut Report) {
 }
 
 impl Report {
+    /// The connection before this one was lost in a migration: was that committed after all?
+    fn record_in_flight(&mut self, context: &Context, rows: &Rows) {
+        let Some(position) = self.in_flight else {
+            return;
+        };
+        let migration = &context.set[position];
+        if rows.lookup().has_applied(migration) {
+            self.in_flight = None;
+            self.record(MigrationId::of(migration), Duration::ZERO);
+        }
+    }
+
     fn record(&mut self, id: MigrationId, elapsed: Duration) {
         self.applied.push(AppliedMigration { id, elapsed });
     }

@@ -14,6 +14,7 @@ use crate::report::StampReport;
 use crate::rows::{MigrationId, RowState, Rows};
 use crate::run::{self, Context, Opened, Options};
 use crate::session::Session;
+use crate::transaction::Stop;
 use crate::{Error, Set};
 
 /// What a stamp would record.
@@ -49,21 +50,21 @@ pub(crate) fn stamp(
     let begun = Instant::now();
     let opened = Opened::of(&set, options)?;
     let migrations = opened.migrations()?;
-    let mut session = run::connect(options, config, events)?;
-    let start = run::look(&mut session, &opened.tables, &opened.encoded)?;
-    let context = opened.context(&migrations, options, events, start.scope);
-    let plan = match start.standby {
-        true => {
-            let rows = run::read(&mut session, &opened.tables, &start)?;
-            let plan = plan_for(&migrations, &rows, request.target, context.build)?;
-            if !plan.is_empty() {
-                let pending = plan.steps.len() + plan.adopt.len();
-                return Err(Error::Standby { pending });
-            }
-            plan
+    let mut sent = None;
+    let plan = run::attempts(options, config, events, |session| {
+        let start = run::look(session, &opened.tables, &opened.encoded)?;
+        let context = opened.context(&migrations, options, events, start.scope);
+        if !start.standby {
+            let known = start.probe.is_some();
+            return Ok(locked(session, &context, request, known, &mut sent)?);
         }
-        false => locked(&mut session, &context, request, start.probe.is_some())?,
-    };
+        let rows = run::read(session, &opened.tables, &start)?;
+        let plan = plan_for(&migrations, &rows, request.target, context.build)?;
+        match plan.steps.len() + plan.adopt.len() {
+            0 => Ok(recorded(&plan, sent.take()).unwrap_or(plan)),
+            pending => Err(Stop::Failed(Error::Standby { pending })),
+        }
+    })?;
     let ids = |steps: Vec<Step>| steps.into_iter().map(|step| step.id).collect();
     Ok(StampReport {
         stamped: ids(plan.steps),
@@ -73,24 +74,29 @@ pub(crate) fn stamp(
     })
 }
 
-/// Takes the lock, reads and plans under it, and writes all rows in one transaction.
+/// Takes the lock, reads and plans under it, and writes all rows in one transaction. `sent` is what
+/// a connection that was lost has sent, and may have recorded.
 fn locked(
     session: &mut Session,
     context: &Context,
     request: Request,
     known: bool,
+    sent: &mut Option<StampPlan>,
 ) -> Result<StampPlan, Error> {
     let (rows, found) = run::locked_rows(session, context, known)?;
-    let plan = plan_for(context.set, &rows, request.target, context.build)?;
-    if request.shown.is_some_and(|shown| *shown != plan) {
+    let mut plan = plan_for(context.set, &rows, request.target, context.build)?;
+    if let Some(sent) = recorded(&plan, sent.take()) {
+        plan = sent;
+    } else if request.shown.is_some_and(|shown| *shown != plan) {
         return Err(Error::PlanChanged);
-    }
-    if !plan.is_empty() {
+    } else if !plan.is_empty() {
         context.check_values(&plan.steps, &plan.adopt)?;
         history::create(session, context.tables, context.scope, &found)?;
         let stamps = plan.steps.iter().map(|step| stamp_sql(context, step));
         let adopt = run::adopt_sql(context, &plan.adopt);
-        run::record(session, context, &adopt.chain(stamps).collect::<Vec<_>>())
+        let rows: Vec<_> = adopt.chain(stamps).collect();
+        *sent = Some(plan.clone());
+        run::record(session, context, &rows)
             .map_err(|error| narrow(error, context.tables, &plan))?;
     }
     run::release(session, context)?;
@@ -103,6 +109,11 @@ fn locked(
         context.events.emit(Event::Stamped { migration });
     }
     Ok(plan)
+}
+
+/// What a lost connection has sent, where nothing of it is left to record: it was committed.
+fn recorded(left: &StampPlan, sent: Option<StampPlan>) -> Option<StampPlan> {
+    sent.filter(|sent| left.is_empty() && left.newest == sent.newest)
 }
 
 fn stamp_sql(context: &Context, step: &Step) -> String {

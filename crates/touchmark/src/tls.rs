@@ -11,7 +11,7 @@ use tokio_postgres::{AsyncMessage, CancelToken, Client, Config, Error, NoTls, So
 use crate::event::Event;
 
 type Task<T> = Pin<Box<dyn Future<Output = T> + Send>>;
-type Opened = (Client, Task<()>);
+pub(crate) type Opened = (Client, Task<()>);
 type Open = dyn Fn(Config, Notices) -> Task<Result<Opened, Error>> + Send + Sync;
 type Cancel = dyn Fn(CancelToken) -> Task<Result<(), Error>> + Send + Sync;
 

@@ -25,7 +25,13 @@ pub(super) fn help(error: &Error) -> Option<String> {
         ),
         Error::Failed(failure) => failure.help(),
         Error::Privilege { grant, .. } => format!("have the owner run: {grant}"),
-        Error::Standby { .. } => "migrate the primary; a standby follows by itself".into(),
+        Error::Standby { .. } | Error::ReadOnly { is_standby: true, .. } => {
+            "migrate the primary; a standby follows by itself".into()
+        }
+        Error::ReadOnly { .. } => {
+            "`default_transaction_read_only` is on: find where with `SELECT * FROM pg_db_role_setting`, and \
+             take it off for this role with `ALTER ROLE … SET default_transaction_read_only = off`".into()
+        }
         Error::PlaceholderUnknown { placeholder, declared } => {
             match (nearest(placeholder, declared), declared.is_empty()) {
                 (Some(near), _) => format!("did you mean `{near}`?"),
@@ -96,7 +102,7 @@ pub(super) fn help(error: &Error) -> Option<String> {
         Error::UndoCancelled { .. } => "what was undone before is recorded; undo again to go on".into(),
         Error::Cancelled { .. } => "what was applied before is recorded; run it again to go on".into(),
         Error::ConnectionLost { .. } => {
-            "what was applied is recorded; run it again when the server is back".into()
+            "what was applied is recorded; look at the server's log, and run it again when the server is back".into()
         }
         Error::Server { .. } | Error::Start(_) => return None,
     })

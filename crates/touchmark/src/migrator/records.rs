@@ -73,12 +73,8 @@ impl Migrator<'_> {
         resolution: Resolution,
     ) -> Result<Resolved, Error> {
         let config = self.config(database)?;
-        self.aside(|events| {
-            let tables = self.opened()?.tables;
-            let mut session = run::connect(&self.options, &config, events)?;
-            let waiting = (events, self.options.wait);
-            resolve::resolve(&mut session, self.set, &tables, waiting, which, resolution)
-        })
+        let options = &self.options;
+        self.aside(|events| resolve::resolve(self.set, options, &config, events, which, resolution))
     }
 
     /// Records that this set's text of a migration takes the place of the one that was applied,
@@ -102,19 +98,8 @@ impl Migrator<'_> {
         by: &str,
     ) -> Result<Accepted, Error> {
         let config = self.config(database)?;
-        self.aside(|events| {
-            let opened = self.opened()?;
-            let request = accept::Request {
-                which,
-                applied,
-                by,
-                directory: opened.directory,
-                values: &opened.values,
-            };
-            let mut session = run::connect(&self.options, &config, events)?;
-            let waiting = (events, self.options.wait);
-            accept::accept(&mut session, self.set, &opened.tables, waiting, &request)
-        })
+        let request = accept::Request { which, applied, by };
+        self.aside(|events| accept::accept(self.set, &self.options, &config, events, &request))
     }
 
     /// Records every version up to `target` that is pending as applied, without running it: for a

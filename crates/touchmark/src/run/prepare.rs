@@ -21,7 +21,7 @@ pub(crate) fn locked_rows(
     let tables = context.tables;
     let home = home_sql(tables).map_or_else(String::new, |sql| format!("; {sql}"));
     let then = match known {
-        true => history::read_sql(tables, &Found::both(), &lock::holds(&[tables.keys.run])) + &home,
+        true => history::read_sql(tables, &Found::both(), lock::TAKEN) + &home,
         false => history::exist_sql(tables),
     };
     let wait = context.options.wait;

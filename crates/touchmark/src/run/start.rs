@@ -6,12 +6,13 @@ use tokio_postgres::Config;
 use touchmark_core::encoded::Encoded;
 
 use super::Options;
+use super::attempts::SERVER_START;
 use crate::event::Events;
 use crate::history::{self, Found, Probe, Tables};
 use crate::lock::Scope;
 use crate::rows::Rows;
-use crate::session::{Results, Session};
-use crate::{Error, failed_to};
+use crate::session::{Patience, Results, Session};
+use crate::{Error, failed_to, session};
 
 /// What the first round trip tells.
 pub(crate) struct Start {
@@ -22,6 +23,17 @@ pub(crate) struct Start {
 }
 
 impl Start {
+    /// Refuses a standby, where there is something to write.
+    pub(crate) fn check_writable(&self) -> Result<(), Error> {
+        match self.standby {
+            true => Err(Error::ReadOnly {
+                cause: "it takes no writes".into(),
+                is_standby: true,
+            }),
+            false => Ok(()),
+        }
+    }
+
     /// Whether everything of the set is applied, nothing is unfinished, and nobody has applied
     /// more behind the ledger's back.
     pub(crate) fn is_current(&self, set: &Encoded) -> bool {
@@ -33,34 +45,22 @@ impl Start {
     }
 }
 
-/// Opens the connection of a run.
+/// Opens the connection of something that only looks, and is not made again.
 pub(crate) fn connect<'a>(
     options: &Options,
     config: &Config,
     events: Events<'a>,
 ) -> Result<Session<'a>, Error> {
-    connect_until(Instant::now() + options.wait, options, config, events)
-}
-
-pub(crate) fn connect_until<'a>(
-    deadline: Instant,
-    options: &Options,
-    config: &Config,
-    events: Events<'a>,
-) -> Result<Session<'a>, Error> {
-    Session::connect(
-        &options.connector,
-        config,
-        &options.canceller,
-        events,
-        deadline,
-    )
+    let hosts = session::hosts(config);
+    let order: Vec<_> = (0..hosts.len()).collect();
+    let patience = Patience::Starting(Instant::now() + options.wait);
+    session::connect(options, &hosts, &order, events, patience)
 }
 
 /// The one round trip of a start that has nothing to do.
 pub(crate) fn look(session: &mut Session, tables: &Tables, set: &Encoded) -> Result<Start, Error> {
     let sql = format!(
-        "SELECT pg_catalog.pg_backend_pid(), pg_catalog.pg_is_in_recovery(); {}",
+        "SELECT pg_catalog.pg_backend_pid(), pg_catalog.pg_is_in_recovery(), {SERVER_START}; {}",
         history::probe_sql(tables, set.head())
     );
     let (results, probe) = match session.query(&sql) {
@@ -90,9 +90,13 @@ pub(crate) fn look(session: &mut Session, tables: &Tables, set: &Encoded) -> Res
         (Some(start), Some(pid)) if start != pid => Scope::Transaction,
         _ => Scope::Session,
     };
+    let standby = first.and_then(|row| row.get(1)) == Some("t");
+    session.backend = pid.filter(|_| scope == Scope::Session);
+    session.was_primary = !standby;
+    session.server_start = first.and_then(|row| row.get(2)).map(Into::into);
     Ok(Start {
         scope,
-        standby: first.and_then(|row| row.get(1)) == Some("t"),
+        standby,
         probe,
     })
 }

@@ -48,7 +48,7 @@ SELECT pg_catalog.current_setting('touchmark.open', true) IS DISTINCT FROM 'yes'
     )
 }
 
-const STRINGS: &str = "SET standard_conforming_strings = on";
+pub(super) const STRINGS: &str = "SET standard_conforming_strings = on";
 pub(super) const ENCODING: &str = "SET client_encoding = 'UTF8'";
 /// With `-1` the transaction goes on from one text to the next, and waits for what psql is fed with.
 const IDLE: &str = "SET idle_in_transaction_session_timeout = 0";

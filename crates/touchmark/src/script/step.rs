@@ -3,10 +3,10 @@
 use touchmark_core::StatementKind;
 use touchmark_core::encoded::EncodedScript;
 
-use super::frame::ENCODING;
+use super::frame::{ENCODING, STRINGS};
 use super::psql::{between_dollars, block, quiet};
 use crate::history::{self, DOWN, Entry, Texts, UP};
-use crate::no_transaction::{self, RESET};
+use crate::no_transaction;
 use crate::plan::Step;
 use crate::rows::MigrationId;
 use crate::run::Context;
@@ -177,7 +177,8 @@ fn statements(context: &Context, entry: &Entry, chain: &str) -> String {
 \\set ON_ERROR_STOP off
 SELECT {STATEMENT} \\gexec
 \\set ON_ERROR_STOP on
-{RESET};
+RESET ALL;
+{STRINGS};
 {ENCODING};
 SELECT :'LAST_ERROR_SQLSTATE' <> '00000' AS failed \\gset touchmark_
 \\if :touchmark_failed

@@ -8,6 +8,7 @@ use crate::lock::{Scope, holds};
 use crate::rows::MigrationId;
 use crate::run::Context;
 use crate::search_path::SearchPath;
+use crate::session;
 
 /// The whole message: one round trip.
 pub(crate) fn message(context: &Context, id: &MigrationId, body: Body, rows: &str) -> String {
@@ -21,13 +22,10 @@ pub(crate) fn message(context: &Context, id: &MigrationId, body: Body, rows: &st
         Part::Down(_) => format!("SELECT '{END}';\n"),
     };
     format!(
-        "{prefix}{}\n;\n{end}{check};\n{};\nSET {}standard_conforming_strings = on;\n{rows};\nCOMMIT",
+        "{prefix}{}\n;\n{end}{check};\n{};\n{};\n{rows};\nCOMMIT",
         body.text().0,
         CLEAN.join("; "),
-        match context.scope {
-            Scope::Session => "",
-            Scope::Transaction => "LOCAL ",
-        },
+        session::settings(context.scope),
     )
 }
 

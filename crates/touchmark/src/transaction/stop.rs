@@ -11,7 +11,7 @@ use crate::history::{self, Tables};
 use crate::lock::{Scope, holds};
 use crate::rows::MigrationId;
 use crate::run::Context;
-use crate::session::{BatchError, Results, Session, deepest};
+use crate::session::{BatchError, Cause, Results, Session};
 
 /// Why a migration stopped.
 pub(crate) enum Stop {
@@ -105,32 +105,13 @@ pub(crate) fn stopped(
 }
 
 /// What the server said, where the session is still there to say more.
-pub(crate) fn still_there(error: &tokio_postgres::Error) -> Result<&DbError, Stop> {
-    let Some(server) = error.as_db_error() else {
-        let cause = deepest(error);
-        return Err(match error.is_closed() || is_io(error) {
-            true => Stop::Lost { cause },
-            false => Stop::Failed(Error::ConnectionLost { cause }),
-        });
-    };
-    let cause = server.message().to_owned();
-    match server.code().code() {
-        // Somebody has ended the session on purpose: going on would work against them.
-        "57P01" => Err(Stop::Failed(Error::ConnectionLost { cause })),
-        "57P02" | "57P03" => Err(Stop::Lost { cause }),
-        _ => Ok(server),
+pub(crate) fn still_there(error: &Cause) -> Result<&DbError, Stop> {
+    match error.as_db_error() {
+        Some(server) if error.loss().is_none() => Ok(server),
+        _ => Err(Stop::Lost {
+            cause: error.text(),
+        }),
     }
-}
-
-fn is_io(error: &tokio_postgres::Error) -> bool {
-    let mut cause: Option<&dyn std::error::Error> = Some(error);
-    while let Some(error) = cause {
-        if error.is::<std::io::Error>() {
-            return true;
-        }
-        cause = error.source();
-    }
-    false
 }
 
 /// The check after the file's text failed: its transaction was ended, or its lock is gone.

@@ -42,40 +42,25 @@ pub(crate) fn rollback(
 ) -> Result<RollbackReport, Error> {
     let begun = Instant::now();
     let opened = Opened::of(&set, options)?;
-    let migrations = opened.migrations()?;
-    let mut session = run::connect(options, config, events)?;
-    let start = run::look(&mut session, &opened.tables, &opened.encoded)?;
-    let context = opened.context(&migrations, options, events, start.scope);
     let mut report = RollbackReport::default();
-    if start.standby {
-        let rows = run::read(&mut session, &opened.tables, &start)?;
-        let plan = plan_for(&mut session, &context, &rows, request.target, true)?;
-        report.newest = plan.newest;
-        return Ok(report);
-    }
-    let mut known = start.probe.is_some();
-    let mut reconnects = 0;
-    let mut todo = None;
-    loop {
-        let outcome = round(
-            &mut session,
-            &context,
-            request,
-            known,
-            &mut todo,
-            &mut report,
-        );
-        match outcome {
-            Ok(()) => break,
-            Err(Stop::Failed(error)) => return Err(in_words(error)),
-            Err(Stop::Again { error, .. }) => return Err(*error),
-            Err(Stop::Lost { cause }) => {
-                session =
-                    run::recover(&context, config, &mut reconnects, cause).map_err(in_words)?;
-                known = false;
-            }
+    let mut todo: Option<Vec<Applied>> = None;
+    run::attempts(options, config, events, |session| {
+        let start = run::look(session, &opened.tables, &opened.encoded)?;
+        let migrations = opened.migrations()?;
+        let context = opened.context(&migrations, options, events, start.scope);
+        if start.standby {
+            let rows = run::read(session, &opened.tables, &start)?;
+            let plan = match &todo {
+                None => plan_for(session, &context, &rows, request.target, true)?,
+                Some(todo) => next_plan(session, &context, &rows, todo, &mut report, true)?,
+            };
+            report.newest = plan.newest;
+            return Ok(());
         }
-    }
+        let known = start.probe.is_some();
+        locked(session, &context, request, known, &mut todo, &mut report)
+    })
+    .map_err(in_words)?;
     report.elapsed = begun.elapsed();
     Ok(report)
 }
@@ -88,9 +73,9 @@ fn in_words(error: Error) -> Error {
     }
 }
 
-/// One connection's worth of work: lock, read again, plan again, undo. What is to be undone is
-/// settled in the first plan, so that neither a lost connection nor another run makes it more.
-fn round(
+/// Takes the lock, reads again, plans again, and undoes. What is to be undone is settled in the
+/// first plan, so that neither a lost connection nor another run makes it more.
+fn locked(
     session: &mut Session,
     context: &Context,
     request: Request,
@@ -104,7 +89,7 @@ fn round(
         let (rows, found) = run::locked_rows(session, context, known)?;
         let plan = match &todo {
             None => first_plan(session, context, request, rows, &found)?,
-            Some(todo) => next_plan(session, context, &rows, todo, report)?,
+            Some(todo) => next_plan(session, context, &rows, todo, report, false)?,
         };
         let todo = todo.get_or_insert_with(|| {
             report.again.clone_from(&plan.again);
@@ -189,6 +174,7 @@ fn next_plan(
     rows: &Rows,
     todo: &[Applied],
     report: &mut RollbackReport,
+    standby: bool,
 ) -> Result<RollbackPlan, Error> {
     let lookup = rows.lookup();
     let is_left = |(id, row): &&Applied| {
@@ -215,7 +201,7 @@ fn next_plan(
         context,
         rows,
         RollbackTarget::Steps(left.len()),
-        false,
+        standby,
     )
 }
 

@@ -1,0 +1,167 @@
+//! Looking at a session over a second connection: what it waits for, and whether the server still
+//! works on its message.
+
+use std::pin::pin;
+use std::time::Duration;
+
+use futures_util::future::{Either, select};
+
+use super::{ASIDE, Session, collect};
+use crate::event::Activity;
+use crate::lock;
+use crate::tls::Notices;
+
+/// What was seen.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    pub blockers: Vec<Activity>,
+    pub state: State,
+}
+
+/// What the server does with the message.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(super) enum State {
+    Working,
+    /// The session waits for its next message, or is gone.
+    Over,
+    /// The server says nothing about it: it takes no second connection, or a pooler is in between.
+    Unknown,
+    /// Nobody answers.
+    #[default]
+    Unreachable,
+}
+
+/// Looks once.
+pub(super) async fn look(session: &Session<'_>) -> Seen {
+    let looking = tokio::time::timeout(ASIDE.min(session.answer), connect_and_look(session));
+    looking.await.unwrap_or_default()
+}
+
+async fn connect_and_look(session: &Session<'_>) -> Seen {
+    let unknown = Seen {
+        state: State::Unknown,
+        ..Seen::default()
+    };
+    // Until the first answer it is not known whether a pooler has made this number up.
+    let Some(pid) = session.backend.or(session.start_pid) else {
+        return unknown;
+    };
+    let opening = (session.connector.open)(session.config.clone(), Notices::default());
+    let (client, drive) = match opening.await {
+        Ok(opened) => opened,
+        Err(error) if error.as_db_error().is_some() => return unknown,
+        Err(_) => return Seen::default(),
+    };
+    let query = async {
+        let mut done = Vec::new();
+        collect(&client, &sql(pid), &mut done).await.ok()?;
+        let state = match done.first()?.first().map(|row| row.get(0)) {
+            Some(Some("active" | "fastpath function call")) => State::Working,
+            Some(Some(state)) if state.starts_with("idle") => State::Over,
+            None if session.backend.is_some() => State::Over,
+            _ => State::Unknown,
+        };
+        let blockers = lock::activities(done.get(1)?);
+        Some(Seen { blockers, state })
+    };
+    match select(drive, pin!(query)).await {
+        Either::Left(_) => unknown,
+        Either::Right((seen, _)) => seen.unwrap_or(unknown),
+    }
+}
+
+fn sql(pid: i32) -> String {
+    format!(
+        "SELECT state FROM pg_catalog.pg_stat_get_activity({pid}); {}",
+        lock::blockers_sql(pid)
+    )
+}
+
+/// How long the server has said nothing, in looks.
+pub(super) struct Silence {
+    is_due_at_once: bool,
+    answer: Duration,
+    last: State,
+    /// How many looks in a row saw the same, where that is not that the server works.
+    count: u32,
+}
+
+impl Silence {
+    pub(super) fn new(session: &Session, is_due_at_once: bool) -> Silence {
+        Silence {
+            is_due_at_once,
+            answer: session.answer,
+            last: State::Working,
+            count: 0,
+        }
+    }
+
+    /// The pause before the next look. None where no answer will arrive any more.
+    pub(super) fn next_look(&mut self, seen: &Seen) -> Option<Duration> {
+        self.count = match seen.state {
+            State::Working => 0,
+            state if state == self.last => self.count + 1,
+            _ => 1,
+        };
+        self.last = seen.state;
+        let enough = match (seen.state, self.is_due_at_once) {
+            (State::Working, _) => return Some(self.answer),
+            // A server that takes no second connection is there all the same, and may work.
+            (State::Unknown, false) => return Some(self.answer),
+            // The answer may have been on its way.
+            (State::Over, _) | (State::Unreachable, true) => 2,
+            (State::Unknown, true) | (State::Unreachable, false) => 4,
+        };
+        let pause = match seen.state {
+            State::Over => self.answer / 3,
+            _ => self.answer,
+        };
+        (self.count < enough).then_some(pause)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(is_due_at_once: bool, states: &[State], expected: &[Option<u64>]) {
+        let mut silence = Silence {
+            is_due_at_once,
+            answer: Duration::from_secs(30),
+            last: State::Working,
+            count: 0,
+        };
+        let pauses = states.iter().map(|state| {
+            let seen = Seen {
+                state: *state,
+                ..Seen::default()
+            };
+            silence.next_look(&seen).map(|pause| pause.as_secs())
+        });
+        assert_eq!(pauses.collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn what_ends_a_wait() {
+        use State::{Over, Unknown, Unreachable, Working};
+        let (long, short) = (Some(30), Some(10));
+        check(false, &[Working; 9], &[long; 9]);
+        check(true, &[Working; 9], &[long; 9]);
+        check(false, &[Over, Over], &[short, None]);
+        check(
+            true,
+            &[Over, Working, Over, Over],
+            &[short, long, short, None],
+        );
+        check(false, &[Unknown; 9], &[long; 9]);
+        check(true, &[Unknown; 4], &[long, long, long, None]);
+        check(true, &[Unreachable; 2], &[long, None]);
+        check(false, &[Unreachable; 4], &[long, long, long, None]);
+        check(
+            false,
+            &[Unreachable, Over, Unreachable],
+            &[long, short, long],
+        );
+    }
+}
