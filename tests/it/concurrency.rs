@@ -78,7 +78,7 @@ fn a_wait_ends_at_its_deadline_and_names_the_holder() {
         });
         let events = Events::default();
         let error = Migrator::new(&Set::from_bytes(&slow))
-            .wait(Duration::from_millis(300))
+            .wait(Duration::from_secs(1))
             .on_event(|event| events.push(event))
             .run(&db.url)
             .unwrap_err();
@@ -91,7 +91,10 @@ fn a_wait_ends_at_its_deadline_and_names_the_holder() {
         };
         assert_eq!(found.application, "the_holder");
         assert!(found.query.starts_with("/* V1__slow */"), "{found}");
-        assert!(events.any(|e| matches!(e, Event::WaitingForLock { .. })));
+        let told = events.lines();
+        assert_eq!(told.len(), 1, "{told:#?}");
+        assert!(told[0].starts_with("waiting for another migration run: pid "), "{told:#?}");
+        assert!(told[0].contains("the_holder"), "{told:#?}");
         assert_eq!(names(&holder.join().unwrap().unwrap()), ["V1__slow"]);
     });
 }

@@ -230,17 +230,26 @@ fn a_dropped_future_stops_its_run_and_not_the_next() {
     });
 }
 
-/// A port that accepts and says nothing must not hold a start for ever.
+/// A port that accepts and says nothing may be a crowded server, and must not hold a start for ever.
 #[test]
-fn a_server_that_never_answers_is_given_up() {
+fn a_server_that_never_answers_is_asked_again_and_given_up() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     let set = encoded(&[A]);
     let url = format!("postgresql://u@127.0.0.1:{port}/d?connect_timeout=1");
-    let error = migrate(&url, &set).unwrap_err();
+    let events = Events::default();
+    let error = Migrator::new(&Set::from_bytes(&set))
+        .wait(Duration::from_millis(1800))
+        .on_event(|event| events.push(event))
+        .run(&url)
+        .unwrap_err();
     assert_eq!(
         error.to_string(),
         format!("failed to connect to 127.0.0.1:{port}/d: no answer within 1 s")
+    );
+    assert_eq!(
+        events.lines(),
+        ["waiting for the server: no answer within 1 s"]
     );
 }
 
