@@ -93,7 +93,10 @@ fn a_wait_ends_at_its_deadline_and_names_the_holder() {
         assert!(found.query.starts_with("/* V1__slow */"), "{found}");
         let told = events.lines();
         assert_eq!(told.len(), 1, "{told:#?}");
-        assert!(told[0].starts_with("waiting for another migration run: pid "), "{told:#?}");
+        assert!(
+            told[0].starts_with("waiting for another migration run: pid "),
+            "{told:#?}"
+        );
         assert!(told[0].contains("the_holder"), "{told:#?}");
         assert_eq!(names(&holder.join().unwrap().unwrap()), ["V1__slow"]);
     });
