@@ -191,3 +191,137 @@ fn what_is_silently_dropped_is_noticed_in_any_phase() {
         check(fault, &[], "", &[A, BARE], RUN);
     }
 }
+
+/// A statement that runs for long is looked at again and again, and left alone.
+#[test]
+fn a_long_statement_is_not_taken_for_silence() {
+    let db = database();
+    let set = encoded(&[
+        ("V1__long.sql", "SELECT pg_sleep(1.5);"),
+        (
+            "V2__bare.sql",
+            "-- touchmark: no-transaction\nDO $$ BEGIN COMMIT; PERFORM pg_sleep(1.5); END $$;",
+        ),
+    ]);
+    let events = Events::default();
+    Migrator::new(&Set::from_bytes(&set))
+        .answer_within(Duration::from_millis(200))
+        .on_event(|event| events.push(event))
+        .run(&db.url)
+        .unwrap();
+    assert_eq!(
+        events
+            .lines()
+            .iter()
+            .filter(|line| !line.contains("appl") && !line.contains("done"))
+            .count(),
+        0,
+        "{:#?}",
+        events.lines()
+    );
+    let logins = format!(
+        "SELECT numbackends FROM pg_stat_database WHERE datname = '{}'",
+        db.name
+    );
+    eventually("the second connections are closed", || {
+        value(&db.url, &logins) == "1"
+    });
+}
+
+/// A bookkeeping statement that somebody blocks is waited for: the server works on it.
+#[test]
+fn a_blocked_record_is_not_taken_for_silence() {
+    let db = database();
+    applied(&db.url, &encoded(&[A]));
+    alone(&db.url);
+    let mut other = client(&db.url);
+    let mut holding = other.transaction().unwrap();
+    holding
+        .batch_execute("LOCK TABLE touchmark_ledger")
+        .unwrap();
+    let events = Events::default();
+    let set = encoded(&[A, B]);
+    std::thread::scope(|scope| {
+        let run = scope.spawn(|| {
+            Migrator::new(&Set::from_bytes(&set))
+                .answer_within(Duration::from_millis(200))
+                .on_event(|event| events.push(event))
+                .run(&db.url)
+        });
+        eventually("it says what it waits for", || {
+            events.any(|e| matches!(e, Event::WaitingForServer { .. }))
+        });
+        holding.commit().unwrap();
+        assert_eq!(names(&run.join().unwrap().unwrap()), ["V2__b"]);
+    });
+    let told = &events.lines()[0];
+    assert!(
+        told.starts_with("waiting for the server: it waits for [pid "),
+        "{told}"
+    );
+    assert!(!events.any(|e| matches!(e, Event::Reconnecting { .. })));
+}
+
+/// Nobody answers any more, on old connections and on new ones, or nobody is there: the first
+/// cause is told with the last one.
+#[test]
+fn a_server_that_stays_away_ends_a_run_in_any_phase() {
+    let set = encoded(&[A, BARE]);
+    for (fault, first, last) in [
+        (
+            Fault::Dead,
+            "the server does not answer any more",
+            "no answer within 1 s",
+        ),
+        (Fault::Gone, "connection closed", "Connection refused"),
+    ] {
+        for at in [1, 2, 3, 4, 6] {
+            let db = SERVER.create_database().unwrap();
+            let proxy = Proxy::start(SERVER.port(), fault, at);
+            let url = proxy.url(&db.url, SERVER.port()) + "&connect_timeout=1";
+            let error = Migrator::new(&Set::from_bytes(&set))
+                .answer_within(Duration::from_millis(100))
+                .wait(Duration::from_secs(1))
+                .run(url)
+                .unwrap_err();
+            assert!(proxy.has_happened(), "{fault:?} {at}");
+            let text = error.to_string();
+            let expected = format!(
+                "lost the connection to the server: {first}; after that: \
+                 failed to connect to 127.0.0.1:{}/{}: {last}",
+                proxy.port, db.name
+            );
+            assert!(text.starts_with(&expected), "{fault:?} {at}: {text}");
+        }
+    }
+}
+
+/// A vanished client lets the lock go within a minute, whatever a migration did to its session.
+#[test]
+fn the_server_looks_for_the_end_of_the_client() {
+    let capture = "SELECT string_agg(name || '=' || setting, ' ' ORDER BY name) AS it FROM pg_settings \
+         WHERE name ~ '^(tcp_|client_connection_|idle_session_|standard_conf)'";
+    let db = SERVER.create_database().unwrap();
+    let bare = format!(
+        "-- touchmark: no-transaction\nINSERT INTO seen {capture};\nVACUUM seen;\nINSERT INTO seen {capture};\n\
+         DO $$ BEGIN COMMIT; INSERT INTO seen {capture}; COMMIT; END $$;\n"
+    );
+    let set = encoded(&[
+        ("V1__a.sql", &format!("CREATE TABLE seen AS {capture};")),
+        (
+            "V2__reset.sql",
+            "RESET ALL; SET tcp_keepalives_idle = 7200;",
+        ),
+        ("V3__b.sql", &format!("INSERT INTO seen {capture};")),
+        ("V4__bare.sql", &bare),
+    ]);
+    applied(&format!("{}?sslmode=disable", db.url), &set);
+    assert_eq!(
+        value(
+            &db.url,
+            "SELECT string_agg(DISTINCT it, E'\\n') || count(*) FROM seen"
+        ),
+        "client_connection_check_interval=5000 idle_session_timeout=60000 standard_conforming_strings=on \
+         tcp_keepalives_count=3 tcp_keepalives_idle=15 tcp_keepalives_interval=10 tcp_user_timeout=450005"
+    );
+}

@@ -12,6 +12,7 @@ mod architecture;
 mod audit;
 mod battery;
 mod concurrency;
+mod failover;
 mod history;
 mod interrupts;
 mod lost;

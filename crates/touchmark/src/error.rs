@@ -99,12 +99,12 @@ pub enum Error {
         grant: String,
     },
     /// The server takes no writes.
-    #[error("{}: {cause}", if *is_standby { "this is a standby" } else { "the session is read-only" })]
+    #[error("{}: {cause}", if remedy.is_none() { "this is a standby" } else { "the session is read-only" })]
     ReadOnly {
         /// What the server said.
         cause: String,
-        /// Whether it is a standby, and not a setting of the role or the database.
-        is_standby: bool,
+        /// What takes off the setting `default_transaction_read_only`. None on a standby.
+        remedy: Option<String>,
     },
     /// The server is a standby, and migrations are pending.
     #[error("this is a standby, and {} pending", are(*pending))]

@@ -11,7 +11,9 @@ use crate::undo::DownSource;
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Event {
-    /// The server does not take connections yet, or no more of them; it is asked again.
+    /// The server does not take connections yet, or no more of them, or is a standby that may be
+    /// about to become the primary; it is asked again. Or somebody blocks the reading or recording
+    /// of what is applied.
     WaitingForServer {
         /// What the server said.
         cause: String,
@@ -218,7 +220,8 @@ impl fmt::Display for Event {
     }
 }
 
-fn activities(list: &[Activity]) -> String {
+/// A list for a message.
+pub(crate) fn activities(list: &[Activity]) -> String {
     let list: Vec<_> = list.iter().map(|a| format!("[{a}]")).collect();
     list.join(", ")
 }

@@ -18,7 +18,7 @@ use tokio_postgres::{Client, Config, SimpleQueryMessage, SimpleQueryRow};
 
 use crate::Error;
 use crate::cancel::{CancelAt, Canceller};
-use crate::event::{Activity, Event, Events};
+use crate::event::{Activity, Event, Events, activities};
 use crate::tls::{Connector, Notices};
 use aside::{Seen, Silence};
 
@@ -201,11 +201,15 @@ impl Session<'_> {
     }
 
     fn tell_blocked(&self, watch: &Watch, blockers: Vec<Activity>) {
-        if let Some((_, event)) = watch.look_after
-            && !blockers.is_empty()
-        {
-            self.events.emit(event(blockers));
+        if blockers.is_empty() {
+            return;
         }
+        self.events.emit(match watch.look_after {
+            Some((_, event)) => event(blockers),
+            None => Event::WaitingForServer {
+                cause: format!("it waits for {}", activities(&blockers)),
+            },
+        });
     }
 
     fn emit_notices(&self) {

@@ -25,12 +25,12 @@ pub(super) fn help(error: &Error) -> Option<String> {
         ),
         Error::Failed(failure) => failure.help(),
         Error::Privilege { grant, .. } => format!("have the owner run: {grant}"),
-        Error::Standby { .. } | Error::ReadOnly { is_standby: true, .. } => {
+        Error::ReadOnly {
+            remedy: Some(remedy),
+            ..
+        } => remedy.clone(),
+        Error::Standby { .. } | Error::ReadOnly { .. } => {
             "migrate the primary; a standby follows by itself".into()
-        }
-        Error::ReadOnly { .. } => {
-            "`default_transaction_read_only` is on: find where with `SELECT * FROM pg_db_role_setting`, and \
-             take it off for this role with `ALTER ROLE … SET default_transaction_read_only = off`".into()
         }
         Error::PlaceholderUnknown { placeholder, declared } => {
             match (nearest(placeholder, declared), declared.is_empty()) {

@@ -98,7 +98,7 @@ fn sqlstate(error: &Error) -> Option<&str> {
 fn is_standby(error: &Error) -> bool {
     match error {
         Error::Standby { .. } => true,
-        Error::ReadOnly { is_standby, .. } => *is_standby,
+        Error::ReadOnly { remedy, .. } => remedy.is_none(),
         Error::Blocked { blocks } => blocks.contains(&Block::Standby),
         _ => false,
     }
@@ -108,21 +108,44 @@ fn is_standby(error: &Error) -> bool {
 /// it is neither, the file has made its own transaction read-only.
 fn read_only(session: &mut Session, error: Error) -> Error {
     let asked = session.query(
-        "ROLLBACK; SELECT pg_catalog.pg_is_in_recovery(), pg_catalog.current_setting('default_transaction_read_only')",
+        "ROLLBACK; SELECT pg_catalog.pg_is_in_recovery(), setting, source, \
+         pg_catalog.quote_ident(session_user), pg_catalog.quote_ident(pg_catalog.current_database()) \
+         FROM pg_catalog.pg_settings WHERE name = 'default_transaction_read_only'",
     );
-    let answer = asked.ok().and_then(|results| {
-        let row = results.get(1)?.first()?;
-        Some((row.get(0)? == "t", row.get(1)? == "on"))
-    });
+    let answer = asked
+        .ok()
+        .and_then(|results| results.into_iter().nth(1)?.pop());
+    let Some(row) = answer else {
+        return error;
+    };
+    let column = |at: usize| row.get(at).unwrap_or_default();
+    let remedy = match (column(0), column(1)) {
+        ("t", _) => None,
+        (_, "on") => Some(remedy(column(2), column(3), column(4))),
+        _ => return error,
+    };
     let cause = match &error {
         Error::Failed(failure) => failure.server.message.clone(),
         Error::Server { cause, .. } => cause.clone(),
         other => other.to_string(),
     };
-    match answer {
-        Some((false, false)) | None => error,
-        Some((is_standby, _)) => Error::ReadOnly { cause, is_standby },
-    }
+    Error::ReadOnly { cause, remedy }
+}
+
+/// What takes the setting off where it is.
+fn remedy(source: &str, role: &str, database: &str) -> String {
+    let whose = match source {
+        "user" => format!("ROLE {role}"),
+        "database" => format!("DATABASE {database}"),
+        "database user" => format!("ROLE {role} IN DATABASE {database}"),
+        "client" => {
+            return "take default_transaction_read_only out of the options of the connection string"
+                .into();
+        }
+        _ => return "set default_transaction_read_only = off in the server's configuration".into(),
+    };
+    // Whoever runs it may meet the same setting.
+    format!("run: BEGIN READ WRITE; ALTER {whose} RESET default_transaction_read_only; COMMIT")
 }
 
 /// The servers that are tried, and what was seen of them.

@@ -28,7 +28,7 @@ impl Start {
         match self.standby {
             true => Err(Error::ReadOnly {
                 cause: "it takes no writes".into(),
-                is_standby: true,
+                remedy: None,
             }),
             false => Ok(()),
         }
