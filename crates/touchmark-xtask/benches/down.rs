@@ -17,7 +17,8 @@ use std::time::Instant;
 use touchmark_engine::Installation;
 use touchmark_engine::cluster::TestServer;
 
-const SIZES: [usize; 3] = [10, 100, 300];
+/// How many down files, and how many of them undo nothing.
+const SIZES: [(usize, usize); 4] = [(10, 0), (100, 0), (100, 20), (300, 0)];
 const LOG: [(&str, &str); 2] = [("log_statement", "all"), ("log_connections", "on")];
 
 fn main() {
@@ -25,12 +26,12 @@ fn main() {
     let installation = Installation::local().unwrap();
     println!("{program}, {}", installation.name());
     println!(
-        "{:>10}{:>10}{:>14}{:>14}",
-        "down files", "seconds", "round trips", "connections"
+        "{:>10}{:>10}{:>10}{:>14}{:>14}",
+        "down files", "mistakes", "seconds", "round trips", "connections"
     );
-    for size in SIZES {
+    for (size, mistakes) in SIZES {
         let folder = tempfile::tempdir().unwrap();
-        write_project(folder.path(), size);
+        write_project(folder.path(), size, mistakes);
         // Writing the log takes time of its own.
         let quiet = TestServer::start(&installation, &[]).unwrap();
         let begun = Instant::now();
@@ -44,7 +45,7 @@ fn main() {
             log.lines().filter(is_it).count()
         };
         println!(
-            "{size:>10}{seconds:>10.1}{:>14}{:>14}",
+            "{size:>10}{mistakes:>10}{seconds:>10.1}{:>14}{:>14}",
             lines(&["LOG:  statement: ", "LOG:  execute "]),
             lines(&["LOG:  connection authorized"])
         );
@@ -52,7 +53,7 @@ fn main() {
 }
 
 /// So many tables of 6 columns with two indexes, each of which refers to the one before.
-fn write_project(folder: &Path, size: usize) {
+fn write_project(folder: &Path, size: usize, mistakes: usize) {
     fs::write(folder.join("Cargo.toml"), "[workspace]\nmembers = []\n").unwrap();
     fs::create_dir(folder.join("migrations")).unwrap();
     for version in 1..=size {
@@ -68,7 +69,11 @@ fn write_project(folder: &Path, size: usize) {
         );
         let name = format!("migrations/V{version}__table_{version}");
         fs::write(folder.join(format!("{name}.sql")), up).unwrap();
-        let down = format!("DROP TABLE table_{version};\n");
+        let is_mistake = mistakes > 0 && version % (size / mistakes) == 0;
+        let down = match is_mistake {
+            true => "-- Nothing.\n".into(),
+            false => format!("DROP TABLE table_{version};\n"),
+        };
         fs::write(folder.join(format!("{name}.down.sql")), down).unwrap();
     }
 }
@@ -84,5 +89,6 @@ fn run(folder: &Path, program: &str, server: &TestServer) {
         .stdin(Stdio::null())
         .status()
         .unwrap();
-    assert!(status.success());
+    // The second is for mistakes.
+    assert!(matches!(status.code(), Some(0 | 32)), "{status}");
 }

@@ -7,6 +7,7 @@ use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 
 use postgres::Client;
+use postgres::error::SqlState;
 use touchmark_core::encoded::Home;
 use touchmark_core::{Script, beyond_the_database};
 use touchmark_engine::{Database, url};
@@ -79,8 +80,39 @@ pub(crate) fn with<T>(
     screen: &Screen,
     work: impl FnOnce(&Scratch) -> Result<T, Error>,
 ) -> Result<T, Error> {
+    keep(interrupts, screen, work, || {
+        let mut keeper = Keeper::make(database)?;
+        keeper.create(home)?;
+        Ok(keeper)
+    })
+}
+
+/// The same with one that begins as `original` is, where the server can copy it; otherwise it begins
+/// as empty as that one did.
+pub(crate) fn with_copy<T>(
+    (original, database): (&Scratch, &Database),
+    home: &Home,
+    interrupts: &Interrupts,
+    screen: &Screen,
+    work: impl FnOnce(&Scratch) -> Result<T, Error>,
+) -> Result<T, Error> {
+    keep(interrupts, screen, work, || {
+        let mut keeper = Keeper::make(database)?;
+        if !keeper.copy(original)? {
+            keeper.create(home)?;
+        }
+        Ok(keeper)
+    })
+}
+
+fn keep<'d, T>(
+    interrupts: &Interrupts,
+    screen: &Screen,
+    work: impl FnOnce(&Scratch) -> Result<T, Error>,
+    make: impl FnOnce() -> Result<Keeper<'d>, Error>,
+) -> Result<T, Error> {
     interrupts.during(|| {
-        let mut keeper = Keeper::make(database, home)?;
+        let mut keeper = make()?;
         let outcome = work(&keeper.scratch);
         if let Err(error) = keeper.drop_it() {
             screen.warning(format_args!(
@@ -113,8 +145,15 @@ const ROLE: &str = "
 SELECT current_user::text, rolcreatedb OR rolsuper FROM pg_catalog.pg_roles
 WHERE rolname = current_user";
 
+/// The name of a database, and whether it has privileges or subscriptions, which no copy has.
+const LEAVES_BEHIND: &str = "
+SELECT d.datname::text, d.datacl IS NOT NULL
+    OR EXISTS (SELECT FROM pg_catalog.pg_subscription s WHERE s.subdbid = d.oid)
+FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database()";
+
 impl Keeper<'_> {
-    fn make<'d>(database: &'d Database, home: &Home) -> Result<Keeper<'d>, Error> {
+    /// Its database is not there yet.
+    fn make(database: &Database) -> Result<Keeper<'_>, Error> {
         let random = RandomState::new().build_hasher().finish();
         let name = format!("{PREFIX}{random:016x}");
         let mut client = connect(database, &name)?;
@@ -131,15 +170,13 @@ impl Keeper<'_> {
         let scratch = Scratch {
             url: url::with_database(&database.url, &name)?,
         };
-        let mut keeper = Keeper {
+        Ok(Keeper {
             client,
             name,
             scratch,
             database,
             is_dropped: false,
-        };
-        keeper.create(home)?;
-        Ok(keeper)
+        })
     }
 
     fn create(&mut self, home: &Home) -> Result<(), Error> {
@@ -149,10 +186,7 @@ impl Keeper<'_> {
         self.client
             .batch_execute(&like)
             .map_err(|error| server("make a scratch database", &error))?;
-        for setting in settings {
-            // A few of them take more than an owner, and no migration can tell.
-            let _ = self.client.batch_execute(&setting);
-        }
+        self.set(&settings);
         // A run makes them with its tables: they are not what the first migration leaves behind.
         let schemas = home.schema.iter().chain([&home.history.schema]);
         let statements = schemas.map(|schema| {
@@ -162,6 +196,34 @@ impl Keeper<'_> {
         database::connect(&self.scratch.url, None)?
             .batch_execute(&statements.collect::<String>())
             .map_err(|error| server("make the schema of the history", &error))
+    }
+
+    /// Whether it could be copied: nobody else may be connected to the original, and what belongs to a database and
+    /// is not in it does not come along.
+    fn copy(&mut self, original: &Scratch) -> Result<bool, Error> {
+        let mut there = database::connect(&original.url, None)?;
+        let row = there.query_one(LEAVES_BEHIND, &[]).map_err(look)?;
+        let (name, leaves_behind): (String, bool) = (row.get(0), row.get(1));
+        let settings = like::settings(&mut there, &self.name, Extent::Sessions).map_err(look)?;
+        drop(there);
+        if leaves_behind {
+            return Ok(false);
+        }
+        let copy = format!("CREATE DATABASE \"{}\" TEMPLATE \"{name}\"", self.name);
+        match self.client.batch_execute(&copy) {
+            Ok(()) => {}
+            Err(error) if error.code() == Some(&SqlState::OBJECT_IN_USE) => return Ok(false),
+            Err(error) => return Err(server("copy a scratch database", &error)),
+        }
+        self.set(&settings);
+        Ok(true)
+    }
+
+    fn set(&mut self, settings: &[String]) {
+        for setting in settings {
+            // A few of them take more than an owner, and no migration can tell.
+            let _ = self.client.batch_execute(setting);
+        }
     }
 
     fn drop_it(&mut self) -> Result<(), Error> {

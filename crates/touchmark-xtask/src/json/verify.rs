@@ -206,11 +206,16 @@ pub struct Proven {
     pub left_out: Vec<LeftOut>,
     /// What is wrong.
     pub findings: Vec<DownFinding>,
+    /// What it did not come to, because a migration can't be applied, or because of `error`.
+    pub not_tried: Vec<String>,
     /// What the catalog has and this version does not know, so that it was not compared:
     /// `column option pg_new`.
     pub not_compared: Vec<String>,
     /// From the first look at the files to the end.
     pub elapsed_ms: u64,
+    /// What ended it before it was through; then all of the above is what was known by then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<Problem>,
 }
 
 /// A migration without a down file.

@@ -1,6 +1,8 @@
 //! On a real server.
 #![cfg(unix)]
 
+use std::sync::OnceLock;
+
 use clap::Parser;
 use postgres::NoTls;
 use touchmark_core::encoded::History;
@@ -15,6 +17,12 @@ fn value(url: &str, sql: &str) -> String {
     client.query_one(sql, &[]).unwrap().get(0)
 }
 
+/// A process can listen once.
+fn interrupts() -> &'static Interrupts {
+    static INTERRUPTS: OnceLock<Interrupts> = OnceLock::new();
+    INTERRUPTS.get_or_init(|| Interrupts::listen().unwrap())
+}
+
 const NAMES: &str = "SELECT coalesce(string_agg(datname, ' ' ORDER BY datname), '') FROM pg_database WHERE datname LIKE 'touchmark%'";
 
 /// One that is in use, and those that somebody else has made.
@@ -24,7 +32,7 @@ const KEPT: &str = "touchmark_scratch touchmark_scratch_fedcba9876543210 touchma
 fn it_is_like_the_developers_and_leaves_nothing() {
     let server = TestServer::start(&Installation::local().unwrap(), &[]).unwrap();
     let screen = Screen::new(&Cli::parse_from(["xtask", "--quiet", "db-status"]));
-    let interrupts = Interrupts::listen().unwrap();
+    let interrupts = interrupts();
     let postgres = server.url("postgres");
     let mut client = Client::connect(&postgres, NoTls).unwrap();
     for sql in [
@@ -56,7 +64,7 @@ fn it_is_like_the_developers_and_leaves_nothing() {
         history,
     };
     let mut seen = String::new();
-    let outcome = with(&odd, &home, &interrupts, &screen, |scratch| {
+    let outcome = with(&odd, &home, interrupts, &screen, |scratch| {
         seen = value(
             &scratch.url,
             "SELECT concat_ws(' ', left(current_database(), 18), datcollate, getdatabaseencoding(), \
@@ -84,15 +92,42 @@ fn it_is_like_the_developers_and_leaves_nothing() {
 
     let panic = std::panic::catch_unwind(|| {
         let work = |_: &Scratch| -> Result<(), Error> { panic!("on purpose") };
-        let _ = with(&odd, &home, &interrupts, &screen, work);
+        let _ = with(&odd, &home, interrupts, &screen, work);
     });
     assert!(panic.is_err());
     assert_eq!(value(&postgres, NAMES), KEPT);
 
     let mine = database(format!("{}&user=Me", server.url("o\"dd")));
-    let refused = with(&mine, &home, &interrupts, &screen, |_| Ok(()));
+    let refused = with(&mine, &home, interrupts, &screen, |_| Ok(()));
     insta::assert_snapshot!(refused.unwrap_err().render(false), @r#"
     error: a scratch database is needed, and Me may not create one
     help: a superuser allows it with `ALTER ROLE "Me" CREATEDB`
     "#);
+}
+
+#[test]
+fn a_copy_begins_as_its_original_is_unless_somebody_is_there() {
+    let server = TestServer::start(&Installation::local().unwrap(), &[]).unwrap();
+    let screen = Screen::new(&Cli::parse_from(["xtask", "--quiet", "db-status"]));
+    let interrupts = interrupts();
+    let database = Database {
+        url: server.create_database().unwrap().url,
+        engine: Kind::Url,
+        reason: String::new(),
+        started: None,
+    };
+    let home = Home::default();
+    let is_there = "SELECT coalesce(to_regclass('a')::text, 'nothing')";
+    let look = |scratch: &Scratch| Ok(value(&scratch.url, is_there));
+    let seen = with(&database, &home, interrupts, &screen, |original| {
+        let mut client = Client::connect(&original.url, NoTls).unwrap();
+        client.batch_execute("CREATE TABLE a (id int)").unwrap();
+        let pair = (original, &database);
+        let in_use = with_copy(pair, &home, interrupts, &screen, look)?;
+        drop(client);
+        let copy = with_copy(pair, &home, interrupts, &screen, look)?;
+        Ok((in_use, copy))
+    });
+    assert_eq!(seen.unwrap(), ("nothing".into(), "a".into()));
+    assert_eq!(value(&server.url("postgres"), NAMES), "");
 }

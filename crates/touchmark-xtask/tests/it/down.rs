@@ -1,10 +1,9 @@
 //! `db-verify --down`.
 
-use std::process::Stdio;
-use std::thread::sleep;
-use std::time::{Duration, Instant};
+mod cost;
+mod interrupted;
 
-use crate::{Project, Run, USERS, screen, server};
+use crate::{Project, USERS, screen, server};
 
 const DROP: &str = "DROP TABLE users;\n";
 
@@ -22,7 +21,7 @@ fn nothing_is_left(project: &Project, role: &str) {
 }
 
 /// A role of a test's own, and the project's URL with it.
-fn with_role(project: &mut Project, role: &str, options: &str) {
+pub(crate) fn with_role(project: &mut Project, role: &str, options: &str) {
     let sql = format!("CREATE ROLE {role} LOGIN PASSWORD 'pw' {options}");
     project.client().batch_execute(&sql).unwrap();
     let (_, place) = project.url.split_once('@').unwrap();
@@ -134,8 +133,6 @@ fn each_mistake_is_told_with_both_definitions() {
     ]);
     with_role(&mut project, "errs", "CREATEDB");
     screen!(project.run(&["db-verify", "--down"]), @r#"
-        Left out V6__gone: it is irreversible: what was dropped is gone
-        Left out V7__log: it has no down file
     error: migrations/V2__docs.down.sql does not undo V2__docs: index public.users_odd is left behind
     help: in migrations/V2__docs.down.sql, take away what has a `+`, and bring back what has a `-`
     error: migrations/V3__grant.down.sql does not undo V3__grant: table public.users is changed
@@ -148,6 +145,8 @@ fn each_mistake_is_told_with_both_definitions() {
     help: the database is unchanged; mend what undoes it, and undo it again
     error: migrations/V5__label.down.sql does not undo V5__label: type public.mood is changed
     help: in migrations/V5__label.down.sql, take away what has a `+`, and bring back what has a `-`
+        Left out V6__gone: it is irreversible: what was dropped is gone
+        Left out V7__log: it has no down file
     error: migrations/V8__f.down.sql does not undo V8__f: function public.f() is changed
     help: in migrations/V8__f.down.sql, take away what has a `+`, and bring back what has a `-`
     error: migrations/V9__a.down.sql can't be carried out: nothing was undone: V9__a can't be undone in one transaction: migrations/V9__a.down.sql has `no-transaction`
@@ -221,6 +220,7 @@ fn each_mistake_is_told_with_both_definitions() {
           }
         }
       ],
+      "not_tried": [],
       "not_compared": [],
     "#);
     assert_eq!(answer.code, 32);
@@ -289,6 +289,7 @@ fn what_can_t_be_applied_ends_it() {
     2  |     ADD x nosuchtype;
        |           ^
     help: the database is unchanged; mend the file and run the migration again
+       Not tried V3__c
           Proven 1 down file undoes what its migration does, 1 mistake found [time]
     ---
     exit 12
@@ -404,58 +405,4 @@ fn a_role_that_may_not_create_databases() {
     ---
     exit 11
     "#);
-}
-
-/// However it ends, the database goes.
-#[test]
-fn b18_interrupted() {
-    let mut project = Project::new(&[
-        ("V1__users.sql", USERS),
-        ("V1__users.down.sql", "SELECT pg_sleep(60);"),
-    ]);
-    with_role(&mut project, "stops", "CREATEDB");
-    let run = |signal: &str| -> Run {
-        let child = project
-            .command(&["db-verify", "--down"])
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let is_there = "SELECT FROM pg_stat_activity WHERE datname LIKE 'touchmark%' AND usename = 'stops' \
-                        AND query LIKE '%pg_sleep(60)%' AND state = 'active'";
-        let deadline = Instant::now() + Duration::from_secs(30);
-        let mut client =
-            postgres::Client::connect(&server().url("postgres"), postgres::NoTls).unwrap();
-        while client.query(is_there, &[]).unwrap().is_empty() {
-            assert!(Instant::now() < deadline, "it does not run");
-            sleep(Duration::from_millis(20));
-        }
-        let pid = child.id().to_string();
-        let status = std::process::Command::new("kill")
-            .args([signal, &pid])
-            .status();
-        assert!(status.unwrap().success());
-        Run::of(child.wait_with_output().unwrap())
-    };
-    screen!(run("-INT"), @r#"
-     Interrupted stopping: what runs in a transaction is rolled back; once more also cancels what runs without one
-    error: interrupted
-    help: nothing was changed but the scratch database, which is dropped
-    ---
-    exit 130
-    "#);
-    nothing_is_left(&project, "stops");
-    // Killed, it can't clean up; the next one does.
-    run("-KILL");
-    let sessions =
-        "SELECT FROM pg_stat_activity WHERE datname LIKE 'touchmark%' AND usename = 'stops'";
-    let terminate = sessions.replace("SELECT", "SELECT pg_terminate_backend(pid)");
-    let mut client = postgres::Client::connect(&server().url("postgres"), postgres::NoTls).unwrap();
-    client.batch_execute(&terminate).unwrap();
-    while !client.query(sessions, &[]).unwrap().is_empty() {
-        sleep(Duration::from_millis(20));
-    }
-    project.write("V1__users.down.sql", DROP);
-    project.ok(&["db-verify", "--down"]);
-    nothing_is_left(&project, "stops");
 }

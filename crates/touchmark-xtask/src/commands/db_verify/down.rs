@@ -3,11 +3,13 @@
 mod finding;
 mod prove;
 mod show;
+mod work;
 
 use std::collections::BTreeSet;
 use std::time::Instant;
 
 use touchmark::{Kind, Target};
+use touchmark_core::Migration;
 
 use crate::commands::db_verify::database::file_name;
 use crate::error::Error;
@@ -18,9 +20,10 @@ use crate::{database, exit_code, json, scratch, target};
 
 use finding::Finding;
 
-/// What was tried, and how it went.
-#[derive(Default)]
-struct Proof {
+/// What was tried, and how it went. It is shown as it becomes known: a proof takes its time, and may be
+/// interrupted.
+struct Proof<'s> {
+    screen: &'s Screen,
     /// `V3__x`, in the order of the versions.
     proven: Vec<String>,
     /// What has no way back, and why.
@@ -28,6 +31,42 @@ struct Proof {
     findings: Vec<Finding>,
     /// What the catalog has and nothing is known of.
     unknown: BTreeSet<String>,
+    /// How many versions are done with.
+    tried: usize,
+    /// Where something ended the proof, what it did not come to.
+    not_tried: Vec<String>,
+}
+
+impl Proof<'_> {
+    fn proven(&mut self, migration: &Migration) {
+        self.screen.detail("Proven", migration);
+        self.proven.push(migration.to_string());
+    }
+
+    fn left_out(&mut self, migration: &Migration, why: String) {
+        show::left_out(migration, &why, self.screen);
+        let migration = migration.to_string();
+        self.left_out.push(json::LeftOut { migration, why });
+    }
+
+    fn found(&mut self, finding: Finding) {
+        show::finding(&finding, self.screen);
+        self.findings.push(finding);
+    }
+
+    /// Whether nothing is known yet.
+    fn is_empty(&self) -> bool {
+        self.proven.is_empty() && self.findings.is_empty() && self.left_out.is_empty()
+    }
+
+    /// What to end with, where nothing has ended it.
+    fn exit_code(&self) -> u8 {
+        match self.findings.iter().any(Finding::is_up) {
+            _ if self.findings.is_empty() => exit_code::OK,
+            true => exit_code::MIGRATION,
+            false => exit_code::DOWN,
+        }
+    }
 }
 
 /// `which` is a target such as `V3`: only that one. `name` is the database's, typed out.
@@ -46,7 +85,7 @@ pub(super) fn run(
     let interrupts = Interrupts::listen()?;
     let database = database::up(&project.settings()?, screen)?;
     scratch::permit("db-verify --down", name, &database)?;
-    let work = prove::Work {
+    let work = work::Work {
         files: &files,
         home: &project.home,
         which,
@@ -54,13 +93,30 @@ pub(super) fn run(
         interrupts: &interrupts,
         screen,
     };
-    let proof = prove::prove(&work)?;
-    show::show(&proof, &files, &database, begun.elapsed(), screen);
-    Ok(match proof.findings.iter().any(Finding::is_up) {
-        _ if proof.findings.is_empty() => exit_code::OK,
-        true => exit_code::MIGRATION,
-        false => exit_code::DOWN,
-    })
+    let mut proof = Proof {
+        screen,
+        proven: Vec::new(),
+        left_out: Vec::new(),
+        findings: Vec::new(),
+        unknown: BTreeSet::new(),
+        tried: 0,
+        not_tried: Vec::new(),
+    };
+    let ended = prove::prove(&work, &mut proof).err();
+    let ended = match ended {
+        Some(error) if proof.is_empty() => return Err(error),
+        ended => ended,
+    };
+    let took = begun.elapsed();
+    if screen.is_json() {
+        show::json(&proof, &database, took, ended.as_ref());
+        return Ok(ended.map_or_else(|| proof.exit_code(), |error| error.exit_code()));
+    }
+    show::end(&proof, &files, took);
+    match ended {
+        Some(error) => Err(error),
+        None => Ok(proof.exit_code()),
+    }
 }
 
 fn keep_to_the_database(files: &Files, which: Option<usize>) -> Result<(), Error> {
@@ -91,7 +147,7 @@ fn only(which: &str, files: &Files) -> Result<usize, Error> {
             "give its version or its name; without one, all of them are tried",
         );
     };
-    let is_it = |m: &touchmark_core::Migration| m.kind != Kind::Repeatable && m.version == version;
+    let is_it = |m: &Migration| m.kind != Kind::Repeatable && m.version == version;
     let migrations = &files.set.migrations;
     let Some(at) = migrations.iter().position(is_it) else {
         return refuse(
@@ -99,7 +155,7 @@ fn only(which: &str, files: &Files) -> Result<usize, Error> {
             "`cargo xtask db-status` lists them",
         );
     };
-    match prove::no_way_back(&migrations[at]) {
+    match work::no_way_back(&migrations[at]) {
         None => Ok(at),
         Some(why) => refuse(
             format!("{} has nothing to be proven: {why}", migrations[at]),

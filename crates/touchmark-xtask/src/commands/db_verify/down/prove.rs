@@ -1,71 +1,78 @@
 //! Up, down and up again, with a look at everything that the database is made of in between.
 
-use touchmark::{Error as Runtime, Kind, Left, Migrator, RollbackTarget, Target};
+use touchmark::{Error as Runtime, Target};
 use touchmark_core::Migration;
-use touchmark_core::encoded::Home;
-use touchmark_engine::Database;
 
 use super::Proof;
 use super::finding::{Finding, Object, Step, What};
+use super::work::{Work, no_way_back, not_applied};
 use crate::catalog::{Entry, Reader};
-use crate::commands::db_verify::database::file_name;
 use crate::error::Error;
-use crate::interrupt::Interrupts;
-use crate::json;
-use crate::project::Files;
 use crate::scratch::{self, Scratch};
-use crate::screen::Screen;
 
-/// What there is to do, and with what.
-pub(super) struct Work<'w> {
-    pub files: &'w Files,
-    pub home: &'w Home,
-    /// Only the migration that stands there.
-    pub which: Option<usize>,
-    pub database: &'w Database,
-    pub interrupts: &'w Interrupts,
-    pub screen: &'w Screen,
+/// How the tries in one scratch database ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ended {
+    /// There is nothing more to try.
+    Through,
+    /// The database is not what the files make of it: what is left is tried in another one.
+    Spoilt,
+    /// A migration can't be applied, and so nothing after it.
+    Stopped,
 }
 
-/// Tries all of them. Where one leaves something else behind than there was, the next ones are tried
-/// in a scratch database of their own, so that one mistake is told once.
-pub(super) fn prove(work: &Work) -> Result<Proof, Error> {
-    let mut proof = Proof::default();
-    let mut from = work.which;
-    loop {
-        let next = scratch::with(
-            work.database,
-            work.home,
-            work.interrupts,
-            work.screen,
-            |scratch| {
-                let mut one = Try::new(work, scratch)?;
-                let next = one.go(from.unwrap_or_default(), &mut proof);
-                proof.unknown.append(&mut one.reader.unknown);
-                next
-            },
-        );
-        work.screen.still();
-        match next? {
-            Some(next) => from = Some(next),
-            None => return Ok(proof),
+/// Tries all of them, and adds to `proof` as it goes. Where one leaves something else behind than
+/// there was, the next ones are tried in another database, so that one mistake is told once.
+pub(super) fn prove(work: &Work, proof: &mut Proof) -> Result<(), Error> {
+    proof.tried = work.which.unwrap_or_default();
+    let outcome = try_all(work, proof);
+    work.screen.still();
+    if !matches!(outcome, Ok(Ended::Through)) {
+        let is_known = |id: &String| proof.findings.iter().any(|f| f.migration == *id);
+        let left = work.after(proof.tried).into_iter();
+        proof.not_tried = left.filter(|id| !is_known(id)).collect();
+    }
+    outcome.map(|_| ())
+}
+
+fn try_all(work: &Work, proof: &mut Proof) -> Result<Ended, Error> {
+    let Work {
+        database,
+        home,
+        interrupts,
+        screen,
+        ..
+    } = *work;
+    let first = scratch::with(database, home, interrupts, screen, |scratch| {
+        Try::new(work, scratch)?.all(proof)
+    })?;
+    if first != Ended::Spoilt {
+        return Ok(first);
+    }
+    // From here on a second one follows that only goes up. A mistake costs a copy of it, and not all
+    // that was applied before.
+    scratch::with(database, home, interrupts, screen, |clean| {
+        loop {
+            let last = work.versions()[proof.tried - 1];
+            if let Err(error) = work.up(clean, Target::Version(last.version))? {
+                proof.found(not_applied(error));
+                return Ok(Ended::Stopped);
+            }
+            let copy = (clean, database);
+            let ended = scratch::with_copy(copy, home, interrupts, screen, |scratch| {
+                Try::new(work, scratch)?.all(proof)
+            })?;
+            if ended != Ended::Spoilt {
+                return Ok(ended);
+            }
         }
-    }
-}
-
-/// Why a migration is not tried; none where it is.
-pub(super) fn no_way_back(migration: &Migration) -> Option<String> {
-    match (&migration.up.directives.irreversible, &migration.down) {
-        (Some(why), _) => Some(format!("it is irreversible: {why}")),
-        (None, None) => Some("it has no down file".into()),
-        (None, Some(_)) => None,
-    }
+    })
 }
 
 /// One scratch database.
 struct Try<'w> {
     work: &'w Work<'w>,
-    url: String,
+    scratch: &'w Scratch,
     reader: Reader,
 }
 
@@ -82,28 +89,33 @@ enum Outcome {
 }
 
 impl<'w> Try<'w> {
-    fn new(work: &'w Work<'w>, scratch: &Scratch) -> Result<Try<'w>, Error> {
+    fn new(work: &'w Work<'w>, scratch: &'w Scratch) -> Result<Try<'w>, Error> {
         Ok(Try {
             work,
-            url: scratch.url.clone(),
+            scratch,
             reader: Reader::connect(&scratch.url, &work.home.history)?,
         })
     }
 
-    /// Tries the migrations from one on. Where the database can't be gone on with, gives the next
-    /// one.
-    fn go(&mut self, from: usize, proof: &mut Proof) -> Result<Option<usize>, Error> {
+    /// Tries what is left, as far as this database can be gone on with.
+    fn all(&mut self, proof: &mut Proof) -> Result<Ended, Error> {
+        let ended = self.each(proof);
+        proof.unknown.append(&mut self.reader.unknown);
+        ended
+    }
+
+    fn each(&mut self, proof: &mut Proof) -> Result<Ended, Error> {
         let work = self.work;
-        let migrations = &work.files.set.migrations;
-        let is_versioned = |m: &&Migration| m.kind != Kind::Repeatable;
-        let versions: Vec<_> = migrations.iter().filter(is_versioned).collect();
-        let until = work.which.map_or(versions.len(), |which| which + 1);
+        let versions = work.versions();
+        let until = work.until();
         // What is there before the next one, where that is known.
         let mut known = None;
-        for (at, migration) in versions.iter().enumerate().take(until).skip(from) {
+        while proof.tried < until {
+            let at = proof.tried;
+            let migration = versions[at];
             if let Some(why) = no_way_back(migration) {
-                let migration = migration.to_string();
-                proof.left_out.push(json::LeftOut { migration, why });
+                proof.left_out(migration, why);
+                proof.tried += 1;
                 known = None;
                 continue;
             }
@@ -112,38 +124,43 @@ impl<'w> Try<'w> {
             let before = match (known.take(), at) {
                 (Some(before), _) => before,
                 (None, 0) => self.reader.read()?,
-                (None, _) => match self.up(Target::Version(versions[at - 1].version))? {
-                    Ok(()) => self.reader.read()?,
-                    Err(error) => {
-                        proof.findings.push(self.not_applied(error));
-                        return Ok(None);
+                (None, _) => {
+                    let before = Target::Version(versions[at - 1].version);
+                    if let Err(error) = work.up(self.scratch, before)? {
+                        proof.found(not_applied(error));
+                        return Ok(Ended::Stopped);
                     }
-                },
+                    self.reader.read()?
+                }
             };
-            match self.one(migration, before)? {
+            let outcome = self.one(migration, before)?;
+            proof.tried += 1;
+            match outcome {
                 Outcome::Proven(after) => {
-                    work.screen.detail("Proven", migration);
-                    proof.proven.push(migration.to_string());
+                    proof.proven(migration);
                     known = Some(after);
                 }
                 Outcome::NotUndone(finding, after) => {
-                    proof.findings.push(finding);
+                    proof.found(finding);
                     known = Some(after);
                 }
                 Outcome::Spoilt(finding) => {
-                    proof.findings.push(finding);
-                    return Ok(work.which.is_none().then_some(at + 1));
+                    proof.found(finding);
+                    return Ok(match work.which {
+                        None => Ended::Spoilt,
+                        Some(_) => Ended::Through,
+                    });
                 }
                 Outcome::Stopped(finding) => {
-                    proof.findings.push(finding);
-                    return Ok(None);
+                    proof.found(finding);
+                    return Ok(Ended::Stopped);
                 }
             }
         }
         if work.which.is_none() {
-            self.all_the_way(&versions, proof)?;
+            return self.all_the_way(&versions, proof);
         }
-        Ok(None)
+        Ok(Ended::Through)
     }
 
     fn one(&mut self, migration: &Migration, before: Vec<Entry>) -> Result<Outcome, Error> {
@@ -155,11 +172,11 @@ impl<'w> Try<'w> {
             what,
         };
         let failed = |error: Runtime| What::Failed(Box::new(error.into()));
-        if let Err(error) = self.up(target)? {
-            return Ok(Outcome::Stopped(self.not_applied(error)));
+        if let Err(error) = self.work.up(self.scratch, target)? {
+            return Ok(Outcome::Stopped(not_applied(error)));
         }
         let after = self.reader.read()?;
-        if let Err(error) = self.down(1)? {
+        if let Err(error) = self.work.down(self.scratch, 1)? {
             return Ok(Outcome::NotUndone(
                 finding(Step::Down, failed(error)),
                 after,
@@ -169,7 +186,7 @@ impl<'w> Try<'w> {
         if !undone.is_empty() {
             return Ok(Outcome::Spoilt(finding(Step::Down, What::Differs(undone))));
         }
-        if let Err(error) = self.up(target)? {
+        if let Err(error) = self.work.up(self.scratch, target)? {
             return Ok(Outcome::Spoilt(finding(Step::UpAgain, failed(error))));
         }
         let again = Object::all(&after, &self.reader.read()?);
@@ -181,22 +198,22 @@ impl<'w> Try<'w> {
 
     /// With the repeatable files, down as far as there is a way, and up again: what they make may be
     /// in the way of a down file.
-    fn all_the_way(&mut self, versions: &[&Migration], proof: &mut Proof) -> Result<(), Error> {
+    fn all_the_way(&mut self, versions: &[&Migration], proof: &mut Proof) -> Result<Ended, Error> {
         let work = self.work;
-        if let Err(error) = self.up(Target::Latest)? {
-            proof.findings.push(self.not_applied(error));
-            return Ok(());
+        if let Err(error) = work.up(self.scratch, Target::Latest)? {
+            proof.found(not_applied(error));
+            return Ok(Ended::Stopped);
         }
         let is_proven = |m: &&&Migration| proof.proven.contains(&m.to_string());
         let steps = versions.iter().rev().take_while(is_proven).count();
         let has_repeatable = versions.len() < work.files.set.migrations.len();
         if steps == 0 || !has_repeatable {
-            return Ok(());
+            return Ok(Ended::Through);
         }
         work.screen.live("Proving", "the repeatable files");
         let lowest = versions[versions.len() - steps];
         let mut found = |file, what| {
-            proof.findings.push(Finding {
+            proof.found(Finding {
                 step: Step::Repeatable,
                 migration: lowest.to_string(),
                 file,
@@ -204,81 +221,20 @@ impl<'w> Try<'w> {
             });
         };
         let all = self.reader.read()?;
-        let outcome = match self.down(steps)? {
-            Ok(()) => self.up(Target::Latest)?,
+        let outcome = match work.down(self.scratch, steps)? {
+            Ok(()) => work.up(self.scratch, Target::Latest)?,
             Err(error) => Err(error),
         };
         if let Err(error) = outcome {
             let file = error.failure().map(|failure| failure.file.clone());
             let what = What::Failed(Box::new(error.into()));
             found(file.unwrap_or_default(), what);
-            return Ok(());
+            return Ok(Ended::Through);
         }
         let again = Object::all(&all, &self.reader.read()?);
         if !again.is_empty() {
             found(work.files.set.directory.clone(), What::Differs(again));
         }
-        Ok(())
-    }
-
-    /// The outer error ends the command: it says nothing of the files.
-    fn up(&self, target: Target) -> Result<Result<(), Runtime>, Error> {
-        let migrator = self.migrator().target(target);
-        told(migrator.run(self.url.as_str()).map(|_| ()))
-    }
-
-    fn down(&self, steps: usize) -> Result<Result<(), Runtime>, Error> {
-        let target = RollbackTarget::Steps(steps);
-        let outcome = self.migrator().rollback(self.url.as_str(), target);
-        told(outcome.map(|_| ()))
-    }
-
-    fn migrator(&self) -> Migrator<'w> {
-        let work = self.work;
-        work.files
-            .migrator()
-            .canceller(&work.interrupts.canceller)
-            // What a file has to say, it says when it is applied for good.
-            .on_event(|_| {})
-    }
-
-    fn not_applied(&self, error: Runtime) -> Finding {
-        let failure = error.failure();
-        let file = failure.map(|failure| failure.file.clone());
-        let id = failure.map(|failure| failure.id.to_string());
-        Finding {
-            step: Step::Up,
-            migration: id.unwrap_or_default(),
-            file: file.unwrap_or_default(),
-            what: What::Failed(Box::new(error.into())),
-        }
-    }
-}
-
-impl Work<'_> {
-    fn down_file(&self, migration: &Migration) -> String {
-        let name = file_name(migration).replace(".sql", ".down.sql");
-        format!("{}/{name}", self.files.set.directory)
-    }
-}
-
-/// What the files are to blame for is told, everything else ends the command.
-fn told(outcome: Result<(), Runtime>) -> Result<Result<(), Runtime>, Error> {
-    match outcome {
-        Err(Runtime::Failed(mut failure)) => {
-            // At which version the scratch database was is of no use to anybody.
-            if matches!(failure.state, Left::RolledBack(_)) {
-                failure.state = Left::RolledBack(None);
-            }
-            Ok(Err(Runtime::Failed(failure)))
-        }
-        Err(error @ Runtime::Blocked { .. }) => Ok(Err(error)),
-        Err(Runtime::Cancelled { .. } | Runtime::UndoCancelled { .. }) => Err(Error::Found {
-            message: "interrupted".into(),
-            help: "nothing was changed but the scratch database, which is dropped".into(),
-            code: crate::exit_code::INTERRUPTED,
-        }),
-        Err(error) => Err(error.into()),
-        Ok(()) => Ok(Ok(())),
+        Ok(Ended::Through)
     }
 }
