@@ -151,6 +151,11 @@ impl Events {
         self.0.lock().unwrap().iter().any(wanted)
     }
 
+    pub fn count(&self, wanted: impl Fn(&Event) -> bool) -> usize {
+        let events = self.0.lock().unwrap();
+        events.iter().filter(|event| wanted(event)).count()
+    }
+
     pub fn lines(&self) -> Vec<String> {
         self.0
             .lock()
