@@ -181,3 +181,45 @@ fn more_starts_than_connections() {
     assert_eq!(at_once(120, run), 1);
     assert!(events.any(|e| matches!(e, Event::WaitingForServer { .. })));
 }
+
+/// Battery 62, as far as a suite can afford it; `benches/crowd.rs` has the rest. Default settings on
+/// both sides: the server takes 100 connections.
+#[test]
+fn hundreds_of_starts_succeed_with_default_settings() {
+    use touchmark_engine::{Installation, cluster::TestServer};
+    let server = TestServer::start(&Installation::local().unwrap(), &[]).unwrap();
+    let db = server.create_database().unwrap();
+    let set = encoded(&[T]);
+    assert_eq!(at_once(150, || migrate(&db.url, &set).unwrap()), 1);
+    assert_eq!(at_once(150, || migrate(&db.url, &set).unwrap()), 0);
+}
+
+/// Who waits asks rarely who holds the lock, because the server looks at all of its sessions for
+/// that, and tells it once.
+#[test]
+fn who_waits_does_not_load_the_server() {
+    let db = database();
+    let slow = encoded(&[("V1__slow.sql", "SELECT pg_sleep(3);")]);
+    std::thread::scope(|scope| {
+        let holder = scope.spawn(|| migrate(&named(&db.url, "crowd_holder"), &slow));
+        eventually("the holder runs", || {
+            value(
+                &db.url,
+                "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'crowd_holder' AND query LIKE '%pg_sleep%'",
+            ) == "1"
+        });
+        let begun = std::time::Instant::now();
+        let events = Events::default();
+        watched(&named(&db.url, "crowd_waits"), &slow, &events).unwrap();
+        let questions = 1 + begun.elapsed().as_secs() / 10;
+        let sent = statements_of("crowd_waits");
+        let count = |text: &str| sent.iter().filter(|line| line.contains(text)).count();
+        let asked = count("pg_stat_get_activity") as u64;
+        assert!((1..=questions).contains(&asked), "{sent:#?}");
+        assert!(count("pg_try_advisory_lock") > 3, "{sent:#?}");
+        let told = events.lines();
+        assert_eq!(told.len(), 1, "{told:#?}");
+        assert!(told[0].contains("application crowd_holder"), "{told:#?}");
+        holder.join().unwrap().unwrap();
+    });
+}
