@@ -171,6 +171,15 @@ fn on_major(major: u32) {
     let server = TestServer::start(&Installation::major(major).unwrap(), &[]).unwrap();
     let db = server.create_database().unwrap();
     assert!(value(&db.url, "SHOW server_version").starts_with(&major.to_string()));
+    // What a server does not know is left out.
+    let check = "SELECT concat(current_setting('client_connection_check_interval', true), ' ', \
+         current_setting('idle_session_timeout', true), ' ', current_setting('tcp_user_timeout'))";
+    let set = encoded(&[("V1__s.sql", &format!("CREATE TABLE seen AS {check} AS it;"))]);
+    let settings = server.create_database().unwrap();
+    applied(&settings.url, &set);
+    let seen = if major < 14 { "  0" } else { "5s 1min 0" };
+    assert_eq!(value(&settings.url, "SELECT it FROM seen"), seen);
+
     let bad = encoded(&[A, B, INDEX, ("V4__bad.sql", "SELECT 1;\nSELECT nix();")]);
     let error = migrate(&db.url, &bad).unwrap_err();
     assert_eq!(error.failure().unwrap().place.as_ref().unwrap().line, 2);

@@ -135,15 +135,13 @@ pub(crate) fn acquire(
             "pg_try_advisory_lock",
             "; COMMIT",
         ),
-        // A pooled session may carry what another client has set. The transaction waits for the
-        // run between its messages, whatever the role says; but not for a run that is gone.
+        // A pooled session may carry what another client has set.
         Scope::Transaction => (
             &[
                 "BEGIN ISOLATION LEVEL READ COMMITTED",
                 "RESET SESSION AUTHORIZATION",
                 "RESET ROLE",
                 "RESET ALL",
-                "SET LOCAL idle_in_transaction_session_timeout = '60s'",
             ],
             "pg_try_advisory_xact_lock",
             "",

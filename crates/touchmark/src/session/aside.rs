@@ -5,8 +5,9 @@ use std::pin::pin;
 use std::time::Duration;
 
 use futures_util::future::{Either, select};
+use tokio::time::timeout;
 
-use super::{ASIDE, Session, collect};
+use super::{Session, collect};
 use crate::event::Activity;
 use crate::lock;
 use crate::tls::Notices;
@@ -33,24 +34,18 @@ pub(super) enum State {
 
 /// Looks once.
 pub(super) async fn look(session: &Session<'_>) -> Seen {
-    let looking = tokio::time::timeout(ASIDE.min(session.answer), connect_and_look(session));
-    looking.await.unwrap_or_default()
-}
-
-async fn connect_and_look(session: &Session<'_>) -> Seen {
     let unknown = Seen {
         state: State::Unknown,
         ..Seen::default()
     };
-    // Until the first answer it is not known whether a pooler has made this number up.
     let Some(pid) = session.backend.or(session.start_pid) else {
         return unknown;
     };
     let opening = (session.connector.open)(session.config.clone(), Notices::default());
-    let (client, drive) = match opening.await {
-        Ok(opened) => opened,
-        Err(error) if error.as_db_error().is_some() => return unknown,
-        Err(_) => return Seen::default(),
+    let (client, drive) = match timeout(session.answer, opening).await {
+        Ok(Ok(opened)) => opened,
+        Ok(Err(error)) if error.as_db_error().is_some() => return unknown,
+        Ok(Err(_)) | Err(_) => return Seen::default(),
     };
     let query = async {
         let mut done = Vec::new();
@@ -58,15 +53,17 @@ async fn connect_and_look(session: &Session<'_>) -> Seen {
         let state = match done.first()?.first().map(|row| row.get(0)) {
             Some(Some("active" | "fastpath function call")) => State::Working,
             Some(Some(state)) if state.starts_with("idle") => State::Over,
+            // Before the first answer, a pooler may have made the number up.
             None if session.backend.is_some() => State::Over,
             _ => State::Unknown,
         };
         let blockers = lock::activities(done.get(1)?);
         Some(Seen { blockers, state })
     };
-    match select(drive, pin!(query)).await {
-        Either::Left(_) => unknown,
-        Either::Right((seen, _)) => seen.unwrap_or(unknown),
+    match timeout(session.answer, select(drive, pin!(query))).await {
+        Ok(Either::Right((Some(seen), _))) => seen,
+        // A pooler lets in more than it has room for.
+        _ => unknown,
     }
 }
 
@@ -110,7 +107,9 @@ impl Silence {
             (State::Unknown, false) => return Some(self.answer),
             // The answer may have been on its way.
             (State::Over, _) | (State::Unreachable, true) => 2,
-            (State::Unknown, true) | (State::Unreachable, false) => 4,
+            (State::Unknown, true) => 4,
+            // What runs for hours is not given up for a server that has no time for logins.
+            (State::Unreachable, false) => 10,
         };
         let pause = match seen.state {
             State::Over => self.answer / 3,
@@ -157,7 +156,8 @@ mod tests {
         check(false, &[Unknown; 9], &[long; 9]);
         check(true, &[Unknown; 4], &[long, long, long, None]);
         check(true, &[Unreachable; 2], &[long, None]);
-        check(false, &[Unreachable; 4], &[long, long, long, None]);
+        let nine = [&[long; 9][..], &[None]].concat();
+        check(false, &[Unreachable; 10], &nine);
         check(
             false,
             &[Unreachable, Over, Unreachable],

@@ -36,6 +36,7 @@ pub(crate) const fn settings(scope: Scope) -> &'static str {
 pub(crate) const RESET: &str = concat!("RESET ALL; ", session!());
 
 /// The client and the pooler have another connection, of which the server knows nothing. Between
-/// two messages of one transaction the server waits for the client no longer than this.
+/// two messages of one transaction the server waits for the run, whatever the role says; but not
+/// for one that is gone.
 const TRANSACTION: &str = "SELECT pg_catalog.set_config('standard_conforming_strings', 'on', true), \
      pg_catalog.set_config('idle_in_transaction_session_timeout', '60s', true)";
