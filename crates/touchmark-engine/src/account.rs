@@ -1,8 +1,8 @@
 //! Who runs the server: PostgreSQL refuses to run as root, so what root types is handed to an unprivileged account.
 
-use std::{path::Path, process::Command};
+use std::{env, ffi::OsStr, path::Path, process::Command};
 
-use crate::Error;
+use crate::{Error, programs};
 
 /// The account that server processes run as.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,7 +36,7 @@ pub(crate) fn for_server() -> Result<Option<Account>, Error> {
 /// `id` knows accounts that are not in /etc/passwd too.
 #[cfg(unix)]
 fn id(flag: &str, name: &str) -> Option<u32> {
-    let output = Command::new("id").args([flag, name]).output().ok()?;
+    let output = programs::command("id").args([flag, name]).output().ok()?;
     String::from_utf8(output.stdout).ok()?.trim().parse().ok()
 }
 
@@ -45,9 +45,17 @@ pub(crate) fn for_server() -> Result<Option<Account>, Error> {
     Ok(None)
 }
 
-/// A command that runs as `account`, from a directory that everybody may enter, with messages in English.
-pub(crate) fn command(account: Option<&Account>, program: &Path) -> Command {
-    let mut command = Command::new(program);
+/// A command that runs as `account`, from a directory that everybody may enter, with messages in English. Another
+/// account gets nothing of our environment, where secrets may be: a server hands its own to whoever may ask it.
+pub(crate) fn command(account: Option<&Account>, program: impl AsRef<OsStr>) -> Command {
+    let mut command = programs::command(program);
+    if account.is_some() {
+        let path = programs::directories();
+        command
+            .env_clear()
+            .envs(env::join_paths(path).map(|path| ("PATH", path)));
+        command.envs(env::var_os("TZ").map(|zone| ("TZ", zone)));
+    }
     command
         .env("LC_ALL", "C")
         .env_remove("PGDATA")
@@ -66,13 +74,54 @@ pub(crate) fn command(account: Option<&Account>, program: &Path) -> Command {
     command
 }
 
-/// Makes `account` the owner of a file or directory.
+/// Makes `account` the owner of a file or directory that we have just made in a directory of ours. A link is not
+/// followed.
 #[cfg(unix)]
 pub(crate) fn give(account: Option<&Account>, path: &Path) -> Result<(), Error> {
     match account {
-        Some(account) => std::os::unix::fs::chown(path, Some(account.uid), Some(account.gid))
+        Some(account) => std::os::unix::fs::lchown(path, Some(account.uid), Some(account.gid))
             .map_err(|source| Error::io("change the owner of", path, source)),
         None => Ok(()),
+    }
+}
+
+/// Makes a directory for `account` alone. What it is made in must be ours.
+pub(crate) fn directory(account: Option<&Account>, path: &Path) -> Result<(), Error> {
+    let mut builder = std::fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder
+        .create(path)
+        .map_err(|source| Error::io("create", path, source))?;
+    give(account, path)
+}
+
+/// Lets `account` itself do something to a file below a directory of its own: there it could lead us anywhere.
+/// `script` is for `sh`, and has the path as `$0`.
+#[cfg(unix)]
+pub(crate) fn let_do(
+    account: Option<&Account>,
+    script: &str,
+    path: &Path,
+    input: &str,
+) -> std::io::Result<()> {
+    use std::{
+        io::{Error, Write},
+        process::Stdio,
+    };
+    let mut command = command(account, "/bin/sh");
+    command.args(["-c", script]).arg(path).stdin(Stdio::piped());
+    command.stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut child = command.spawn()?;
+    if let Some(mut stdin) = child.stdin.take() {
+        stdin.write_all(input.as_bytes())?;
+    }
+    let output = child.wait_with_output()?;
+    match output.status.success() {
+        true => Ok(()),
+        false => Err(Error::other(
+            String::from_utf8_lossy(&output.stderr).trim().to_owned(),
+        )),
     }
 }
 

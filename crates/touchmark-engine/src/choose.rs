@@ -1,11 +1,11 @@
 //! Which engine serves a checkout, and why.
 
-use std::{fs, path::PathBuf};
+use std::fs;
 
 use crate::{
     Choice, EnvFile, Error, Kind, Settings, compose, download,
     env_file::DATABASE_URL,
-    installation, local,
+    files, installation, local, places,
     url::{self, Completed},
 };
 
@@ -144,7 +144,7 @@ fn programs(settings: &Settings, kind: Kind) -> Result<String, Error> {
 
 /// The engine that serves this checkout already.
 fn serving(settings: &Settings) -> Result<Option<Kind>, Error> {
-    let remembered = fs::read_to_string(file(settings))
+    let remembered = files::text_of_plain(&places::state(settings)?.path.join(REMEMBERED))
         .ok()
         .and_then(|text| text.trim().parse().ok());
     if remembered == Some(Kind::Compose) && settings.compose_file.is_file() {
@@ -163,14 +163,12 @@ fn serving(settings: &Settings) -> Result<Option<Kind>, Error> {
     Ok(None)
 }
 
-fn file(settings: &Settings) -> PathBuf {
-    settings.state_dir.join("engine")
-}
+const REMEMBERED: &str = "engine";
 
 /// Remembers which engine serves this checkout; `None` forgets it.
 pub(crate) fn remember(settings: &Settings, kind: Option<Kind>) -> Result<(), Error> {
-    let path = file(settings);
     let Some(kind) = kind else {
+        let path = places::state(settings)?.path.join(REMEMBERED);
         return match fs::remove_file(&path) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                 Err(Error::io("delete", path, error))
@@ -178,11 +176,11 @@ pub(crate) fn remember(settings: &Settings, kind: Option<Kind>) -> Result<(), Er
             _ => Ok(()),
         };
     };
-    if fs::read_to_string(&path).is_ok_and(|text| text.trim() == kind.name()) {
+    let path = places::make_state(settings)?.join(REMEMBERED);
+    if files::text_of_plain(&path).is_ok_and(|text| text.trim() == kind.name()) {
         return Ok(());
     }
-    fs::create_dir_all(&settings.state_dir)
-        .and_then(|()| fs::write(&path, format!("{kind}\n")))
+    files::replace(&path, format!("{kind}\n").as_bytes(), 0o644)
         .map_err(|source| Error::io("write", path, source))
 }
 

@@ -58,6 +58,8 @@ pub struct TestServer {
     tcp_port: Option<u16>,
     auth: Auth,
     account: Option<Account>,
+    /// Open since before the folder was the account's, which could put a link under its name.
+    log: File,
     postgres: Mutex<Option<Child>>,
     watchdog: Option<Child>,
     names: AtomicU32,
@@ -109,6 +111,12 @@ impl TestServer {
         let template = template::directory(installation, account.as_ref())?;
         let parent = places::temporary()?;
         let folder = places::private_directory(&parent, "touchmark-")?;
+        let path = folder.path().join("log");
+        let log = File::options()
+            .create_new(true)
+            .append(true)
+            .open(&path)
+            .map_err(|source| Error::io("create", &path, source))?;
         account::give(account.as_ref(), folder.path())?;
         let tcp_port = if options.tcp {
             Some(server::free_port()?)
@@ -123,13 +131,15 @@ impl TestServer {
             auth: options.auth,
             watchdog: None,
             account,
+            log,
             postgres: Mutex::new(None),
             names: AtomicU32::new(0),
         };
         // From here on the folder is the watchdog's to remove, also when the next steps fail.
         server.watchdog = Some(server.watch()?);
-        template::copy(&template, &server.data(), server.account.as_ref())?;
-        template::set_auth(&server.data(), options.auth == Auth::Scram)?;
+        let account = server.account.as_ref();
+        template::copy(&template, &server.data(), account)?;
+        template::set_auth(&server.data(), account, options.auth == Auth::Scram)?;
         server.launch()?;
         Ok(server)
     }
@@ -234,7 +244,7 @@ impl TestServer {
     }
 
     fn watch(&self) -> Result<Child, Error> {
-        let mut command = account::command(self.account.as_ref(), Path::new("/bin/sh"));
+        let mut command = account::command(self.account.as_ref(), "/bin/sh");
         command.args(["-c", WATCHDOG, "sh"]).arg(&self.folder);
         apart(&mut command)
             .stdin(Stdio::piped())
@@ -247,11 +257,7 @@ impl TestServer {
     fn launch(&self) -> Result<(), Error> {
         let program = self.installation.program("postgres");
         let log = self.log();
-        let out = File::options()
-            .create(true)
-            .append(true)
-            .open(&log)
-            .map_err(|source| Error::io("open", &log, source))?;
+        let out = (self.log.try_clone()).map_err(|source| Error::io("open", &log, source))?;
         let before = out.metadata().map_or(0, |meta| meta.len());
         let mut command = account::command(self.account.as_ref(), &program);
         command.args(&self.arguments);

@@ -18,15 +18,14 @@ pub use port::taken_by;
 pub use problem::ComposeProblem;
 
 use std::{
-    fs,
     io::IsTerminal,
     process::{Command, Stdio},
     time::{Duration, Instant},
 };
 
 use crate::{
-    Database, Down, EnvFile, Error, Kind, Progress, Settings, Started, State, lock, probe::probe,
-    url,
+    Database, Down, EnvFile, Error, Kind, Progress, Settings, Started, State, files, lock, places,
+    probe::probe, programs, url,
 };
 use container::{Container, Phase};
 use docker::{Compose, docker, docker_output};
@@ -67,13 +66,10 @@ pub fn up(
     let start = Instant::now();
     docker::engine()?;
     // Two at once would each make a password, and the volume keeps only one.
-    let _lock = lock::take(
-        &settings.state_dir.join("compose.lock"),
-        settings.wait,
-        &mut || {
-            progress(Progress::Waiting("another process that starts it"));
-        },
-    )?;
+    let state = places::make_state(settings)?;
+    let _lock = lock::take(&state.join("compose.lock"), settings.wait, &mut || {
+        progress(Progress::Waiting("another process that starts it"));
+    })?;
     let mut project = Project::open(settings, Compose::find()?)?;
     let service = settings.compose_service.as_str();
     let before = container::find(&project.name, service)?;
@@ -165,11 +161,8 @@ pub fn state(settings: &Settings, reason: &str) -> Result<State, Error> {
 pub fn down(settings: &Settings, volumes: bool) -> Result<Down, Error> {
     let project = project_name::name(settings, &EnvFile::load(&settings.root)?)?.text;
     let service = settings.compose_service.as_str();
-    let _lock = lock::take(
-        &settings.state_dir.join("compose.lock"),
-        settings.wait,
-        &mut || {},
-    )?;
+    let state = places::make_state(settings)?;
+    let _lock = lock::take(&state.join("compose.lock"), settings.wait, &mut || {})?;
     let data = if volumes {
         volumes_of_service(settings, &project)?
     } else {
@@ -228,7 +221,7 @@ fn remove_networks(project: &str) -> Result<(), ComposeProblem> {
 /// Prints the container's log to standard output, also what the container wrote to its standard error.
 pub fn logs(settings: &Settings, follow: bool) -> Result<(), Error> {
     let container = existing(settings)?;
-    let mut command = Command::new("docker");
+    let mut command = programs::command("docker");
     command
         .arg("logs")
         .args(follow.then_some("--follow"))
@@ -260,7 +253,7 @@ pub fn container_id(settings: &Settings) -> Result<String, Error> {
 pub fn psql(settings: &Settings, database: &Database, has_options: bool) -> Result<Command, Error> {
     let container = existing(settings)?;
     let parts = url::split(&database.url).map_err(|problem| Error::Url { problem })?;
-    let mut command = Command::new("docker");
+    let mut command = programs::command("docker");
     command.args(["exec", "--interactive"]);
     if std::io::stdin().is_terminal() {
         command.arg("--tty");
@@ -284,7 +277,7 @@ pub fn psql(settings: &Settings, database: &Database, has_options: bool) -> Resu
 
 /// The URL, if the container that we started is ready and nothing has changed since. Compose is not asked at all then.
 fn unchanged(settings: &Settings) -> Option<String> {
-    let stamp = fs::read_to_string(project::stamp_path(settings)).ok()?;
+    let stamp = files::text_of_plain(&project::stamp_path(settings).ok()?).ok()?;
     let file = ComposeFile::read(&settings.compose_file).ok()?;
     let env_file = EnvFile::load(&settings.root).ok()?;
     let project = project_name::name(settings, &env_file).ok()?.text;

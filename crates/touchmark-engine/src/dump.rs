@@ -7,7 +7,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use crate::{Database, Error, Kind, Settings, compose, installation, local, psql, url};
+use crate::{Database, Error, Kind, Settings, compose, installation, local, programs, psql, url};
 
 /// Programs that back up a server, on this machine or in the server's container.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -139,7 +139,7 @@ impl DumpTools {
                 psql::client(&directory.join(name))
             }
             Place::Container(id) => {
-                let mut command = Command::new("docker");
+                let mut command = programs::command("docker");
                 command.args(["exec", "--interactive"]);
                 if password.is_some() {
                     // Only the name is among the arguments; docker takes the value from its own environment.
@@ -169,7 +169,7 @@ fn directories(settings: &Settings, engine: Kind) -> Vec<PathBuf> {
     directories.retain(|directory| {
         let program = directory.join(format!("pg_dump{}", env::consts::EXE_SUFFIX));
         // Links lead to the same programs; a wrapper that chooses among them is a program of its own.
-        fs::canonicalize(program).is_ok_and(|real| seen.insert(real))
+        programs::may_run(&program) && fs::canonicalize(program).is_ok_and(|real| seen.insert(real))
     });
     directories
 }
@@ -179,7 +179,7 @@ fn here(directory: &Path) -> Option<DumpTools> {
     if !program("pg_restore").is_file() {
         return None;
     }
-    let (version, major) = asked(Command::new(program("pg_dump")))?;
+    let (version, major) = asked(psql::client(&program("pg_dump")))?;
     Some(DumpTools {
         place: Place::Here(directory.to_owned()),
         version,
@@ -189,7 +189,7 @@ fn here(directory: &Path) -> Option<DumpTools> {
 
 fn in_container(settings: &Settings) -> Result<Option<DumpTools>, Error> {
     let id = compose::container_id(settings)?;
-    let mut command = Command::new("docker");
+    let mut command = programs::command("docker");
     command.args(["exec", &id, "pg_dump"]);
     Ok(asked(command).map(|(version, major)| DumpTools {
         place: Place::Container(id),

@@ -1,6 +1,10 @@
 //! Everything that can go wrong, each with what to do about it.
 
-use std::{io, path::PathBuf, time::Duration};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use crate::{
     ComposeProblem, Kind,
@@ -124,6 +128,14 @@ pub enum Error {
         /// What is wrong with it.
         detail: String,
     },
+    /// A cluster's directory that somebody else could have filled.
+    #[error("the cluster in `{}` is not used, because others could have put it there ({detail})", path.display())]
+    NotOurCluster {
+        /// The cluster's directory.
+        path: PathBuf,
+        /// "`/a/b`: it belongs to user 1000".
+        detail: String,
+    },
     /// The server ended while it was starting.
     #[error("{what} did not start: {detail}")]
     NotStarted {
@@ -157,6 +169,12 @@ pub enum Error {
         path: PathBuf,
         /// Whose it is.
         detail: String,
+    },
+    /// There is no home directory to keep something in.
+    #[error("there is no directory for {what}: HOME is not set")]
+    NoDirectory {
+        /// "a cluster", "a download".
+        what: &'static str,
     },
     /// Typed by root, and there is no account to run the server as.
     #[error(
@@ -232,6 +250,17 @@ impl Error {
         }
     }
 
+    /// The same for a cluster that is in a directory which is not safe.
+    pub(crate) fn of_cluster(self, base: &Path) -> Error {
+        match self {
+            Error::Unsafe { path, detail } => Error::NotOurCluster {
+                path: base.to_owned(),
+                detail: format!("`{}`: {detail}", path.display()),
+            },
+            other => other,
+        }
+    }
+
     /// The text of the `help:` line below the error.
     pub fn help(&self) -> Option<String> {
         Some(match self {
@@ -277,7 +306,7 @@ impl Error {
                 "install PostgreSQL {major} again to keep the data, or delete the development database with \
                  `cargo xtask db-down --volumes` and make a new one with `cargo xtask db-up`"
             ),
-            Error::Damaged { .. } => {
+            Error::Damaged { .. } | Error::NotOurCluster { .. } => {
                 "delete it with `cargo xtask db-down --volumes`, then make a new one with `cargo xtask db-up`"
                     .to_owned()
             }
@@ -287,6 +316,7 @@ impl Error {
             }
             Error::Busy { .. } => "wait for it to finish, and try again".to_owned(),
             Error::Unsafe { .. } => "correct its owner or its mode, or remove it, and try again".to_owned(),
+            Error::NoDirectory { .. } => "set HOME to your home directory".to_owned(),
             Error::NoAccount => {
                 "type the command as an ordinary user, or make an account: `useradd --system postgres`".to_owned()
             }

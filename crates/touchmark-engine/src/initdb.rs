@@ -11,7 +11,7 @@ pub(crate) struct Options<'a> {
     pub small: bool,
 }
 
-/// Makes a data directory. Its parent must belong to `account`.
+/// Fills the empty directory `data`, which belongs to `account`. What is beside it is ours.
 pub(crate) fn run(
     installation: &Installation,
     account: Option<&Account>,
@@ -74,6 +74,7 @@ fn password_file(
         .tempfile_in(directory)
         .map_err(|source| Error::io("create a file in", directory, source))?;
     writeln!(file, "{password}").map_err(|source| Error::io("write", file.path(), source))?;
+    // The directory is ours, so this is still the file that we have made.
     account::give(account, file.path())?;
     Ok(file)
 }

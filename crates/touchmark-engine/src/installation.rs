@@ -4,10 +4,9 @@ use std::{
     collections::BTreeSet,
     env, fs,
     path::{Path, PathBuf},
-    process::Command,
 };
 
-use crate::{Error, Kind, Progress, account, download};
+use crate::{Error, Kind, Progress, account, download, programs, trust};
 
 /// The oldest major version that is looked for.
 pub const OLDEST: u32 = 13;
@@ -35,7 +34,12 @@ impl Installation {
             detail,
         };
         let account = account::for_server()?;
-        let output = account::command(account.as_ref(), &program(&bin, "postgres"))
+        if trust::is_root() {
+            // The account that runs the server may own databases of others.
+            trust::check(&program(&bin, "postgres"))
+                .map_err(|error| unusable(error.to_string()))?;
+        }
+        let output = account::command(account.as_ref(), program(&bin, "postgres"))
             .arg("--version")
             .output()
             .map_err(|error| unusable(format!("`postgres --version`: {error}")))?;
@@ -51,7 +55,7 @@ impl Installation {
             return Err(unusable("there is no `pg_ctl`".to_owned()));
         }
         // A copied or wrapped program may run and still not find its share files: initdb tells where it looks.
-        let output = account::command(account.as_ref(), &program(&bin, "initdb"))
+        let output = account::command(account.as_ref(), program(&bin, "initdb"))
             .args(["--show", "-D", "none"])
             .output()
             .map_err(|error| unusable(format!("`initdb`: {error}")))?;
@@ -148,11 +152,8 @@ fn best(found: Vec<Installation>) -> Option<Installation> {
 
 /// Directories where programs of PostgreSQL may be: those of PATH, of `pg_config`, and the usual ones.
 pub(crate) fn directories() -> Vec<PathBuf> {
-    let mut directories: Vec<PathBuf> = match env::var_os("PATH") {
-        Some(path) => env::split_paths(&path).collect(),
-        None => Vec::new(),
-    };
-    if let Ok(output) = Command::new("pg_config").arg("--bindir").output() {
+    let mut directories = programs::directories();
+    if let Ok(output) = programs::command("pg_config").arg("--bindir").output() {
         directories.push(PathBuf::from(
             String::from_utf8_lossy(&output.stdout).trim(),
         ));

@@ -16,6 +16,7 @@ mod download;
 mod dump;
 pub mod env_file;
 mod error;
+mod files;
 mod initdb;
 mod installation;
 mod local;
@@ -24,12 +25,14 @@ mod logs;
 mod pid_file;
 mod places;
 pub mod probe;
+mod programs;
 mod psql;
 mod record;
 mod server;
 mod settings;
 #[cfg(unix)]
 mod template;
+mod trust;
 pub mod url;
 
 pub use choose::choose;
@@ -37,9 +40,11 @@ pub use compose::{ComposeProblem, docker_versions, taken_by};
 pub use dump::{DumpTools, dump_tools};
 pub use env_file::EnvFile;
 pub use error::Error;
+pub use files::replace as replace_file;
 pub use installation::{Installation, OLDEST};
 pub use logs::logs;
 pub use probe::probe;
+pub use programs::command;
 pub use psql::psql;
 pub use settings::{Choice, Database, Down, Kind, Progress, Settings, Started, State};
 

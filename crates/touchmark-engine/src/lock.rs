@@ -8,6 +8,8 @@ use std::{
 };
 
 use crate::Error;
+#[cfg(unix)]
+use crate::files;
 
 /// Held until dropped.
 pub(crate) struct Lock {
@@ -19,10 +21,11 @@ pub(crate) fn take(path: &Path, wait: Duration, waiting: &mut dyn FnMut()) -> Re
     if let Some(parent) = path.parent() {
         fs::create_dir_all(parent).map_err(|source| Error::io("create", parent, source))?;
     }
-    let file = File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
+    let mut options = File::options();
+    options.create(true).truncate(false).write(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, files::no_link());
+    let file = options
         .open(path)
         .map_err(|source| Error::io("open", path, source))?;
     let deadline = Instant::now() + wait;

@@ -1,14 +1,13 @@
 //! The server's log on standard output.
 
 use std::{
-    fs::File,
     io::{self, Read, Seek, SeekFrom, Write},
     path::Path,
     thread,
     time::Duration,
 };
 
-use crate::{Choice, EnvFile, Error, Kind, Settings, choose, compose, local, url};
+use crate::{Choice, EnvFile, Error, Kind, Settings, choose, compose, files, local, url};
 
 /// Prints the server's log to standard output; with `follow`, goes on with what is added until the process is
 /// stopped or nobody reads any more.
@@ -35,7 +34,7 @@ pub fn logs(settings: &Settings, follow: bool) -> Result<(), Error> {
 
 fn print(log: &Path, follow: bool, out: &mut dyn Write) -> Result<(), Error> {
     let failed = |source| Error::io("read", log, source);
-    let mut file = File::open(log).map_err(failed)?;
+    let mut file = files::open(log).map_err(failed)?;
     let mut buffer = vec![0; 64 * 1024];
     let mut position = 0;
     loop {
@@ -55,7 +54,7 @@ fn print(log: &Path, follow: bool, out: &mut dyn Write) -> Result<(), Error> {
         thread::sleep(Duration::from_millis(100));
         // A restart may have put the log aside and begun a new one.
         if log.metadata().is_ok_and(|meta| meta.len() < position) {
-            file = File::open(log).map_err(failed)?;
+            file = files::open(log).map_err(failed)?;
             position = file.seek(SeekFrom::Start(0)).map_err(failed)?;
         }
     }

@@ -1,10 +1,14 @@
 //! `postmaster.pid`: which process serves a data directory, and whether it really does.
 
 use std::{
-    fs::{self, File},
+    fs,
     io::{Read, Seek, SeekFrom},
     path::Path,
 };
+
+use crate::files;
+#[cfg(unix)]
+use crate::{account, programs};
 
 /// What the file says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,7 +21,7 @@ pub(crate) struct PidFile {
 
 /// The file in `data`, if there is a readable one. A server that is starting may not have written all of it.
 pub(crate) fn read(data: &Path) -> Option<PidFile> {
-    let text = fs::read_to_string(data.join("postmaster.pid")).ok()?;
+    let text = files::text_of_plain(&data.join("postmaster.pid")).ok()?;
     let mut lines = text.lines();
     let pid = lines.next()?.trim().parse().ok()?;
     let port = lines.nth(2).and_then(|line| line.trim().parse().ok());
@@ -27,17 +31,22 @@ pub(crate) fn read(data: &Path) -> Option<PidFile> {
     Some(PidFile { pid, port, ready })
 }
 
-/// Whether process `pid` is a server of `data`. After a reboot the number may belong to anything.
+/// Whether process `pid` is a server of `data`. After a reboot the number may belong to anything, and the server's
+/// account can write any number.
 pub(crate) fn serves(pid: u32, given: &Path) -> bool {
+    if !fs::symlink_metadata(given).is_ok_and(|meta| meta.is_dir()) {
+        return false;
+    }
     let data = fs::canonicalize(given).unwrap_or_else(|_| given.to_owned());
     if Path::new("/proc/self/stat").exists() {
-        // A server works in its data directory.
-        return fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|directory| directory == data)
+        // A server works in its data directory, and runs as nobody but its account.
+        return is_of_account(pid)
+            && fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|directory| directory == data)
             && is_postgres(&fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default());
     }
     #[cfg(unix)]
     {
-        let output = std::process::Command::new("ps")
+        let output = programs::command("ps")
             .args(["-ww", "-o", "command=", "-p", &pid.to_string()])
             .output();
         output.is_ok_and(|output| {
@@ -56,6 +65,22 @@ pub(crate) fn serves(pid: u32, given: &Path) -> bool {
             .output();
         output.is_ok_and(|output| is_postgres(&String::from_utf8_lossy(&output.stdout)))
     }
+}
+
+#[cfg(unix)]
+fn is_of_account(pid: u32) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let owner = fs::metadata(format!("/proc/{pid}")).map(|meta| meta.uid());
+    let expected = match account::for_server() {
+        Ok(Some(account)) => account.uid,
+        _ => crate::trust::user(),
+    };
+    owner.is_ok_and(|owner| owner == expected)
+}
+
+#[cfg(not(unix))]
+fn is_of_account(_pid: u32) -> bool {
+    true
 }
 
 fn is_postgres(text: &str) -> bool {
@@ -86,11 +111,11 @@ pub(crate) fn is_alive(_pid: u32) -> bool {
 pub(crate) fn last_lines(log: &Path, from: u64) -> String {
     const MOST: u64 = 8 * 1024;
     let read = || -> std::io::Result<String> {
-        let mut file = File::open(log)?;
+        let mut file = files::open(log)?;
         let length = file.metadata()?.len();
         file.seek(SeekFrom::Start(length.saturating_sub(MOST).max(from)))?;
         let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes)?;
+        file.take(MOST).read_to_end(&mut bytes)?;
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     };
     let text = match read() {

@@ -6,7 +6,7 @@ use std::{
     process::Command,
 };
 
-use crate::{Database, Error, Kind, Settings, compose, local, url};
+use crate::{Database, Error, Kind, Settings, compose, local, places, programs, url};
 
 /// A `psql` connected to `database`, where unqualified names mean `schema` first, if one is given. The password is
 /// in the command's environment, never among its arguments.
@@ -62,10 +62,14 @@ fn command(program: &Path, database_url: &str) -> Result<Command, Error> {
 }
 
 /// A program of libpq's, which takes the server from what it is given alone. These two name an address that goes before
-/// the host of a URL, and would lead it to another server than ours.
+/// the host of a URL, and would lead it to another server than ours. psql carries out what a home directory has in
+/// its `.psqlrc`, so for root it must not be the home of somebody else.
 pub(crate) fn client(program: &Path) -> Command {
-    let mut command = Command::new(program);
+    let mut command = programs::command(program);
     command.env_remove("PGHOSTADDR").env_remove("PGSERVICE");
+    if places::home().is_none() {
+        command.env_remove("HOME").env("PSQLRC", "/dev/null");
+    }
     command
 }
 
@@ -79,15 +83,14 @@ fn find(settings: &Settings, engine: Kind) -> Option<PathBuf> {
     let beside = cluster
         .and_then(|cluster| cluster.record().ok())
         .map(|record| record.bin);
-    let path = env::var_os("PATH").unwrap_or_default();
-    let on_path = env::split_paths(&path).collect::<Vec<_>>();
+    let on_path = programs::directories();
     let others = crate::installation::candidates();
     beside
         .into_iter()
         .chain(on_path)
         .chain(others)
         .map(|directory| directory.join(&name))
-        .find(|program| program.is_file())
+        .find(|program| program.is_file() && programs::may_run(program))
 }
 
 #[cfg(test)]

@@ -1,12 +1,8 @@
 //! `cluster.json`: what we must know again about a cluster that we made.
 
-use std::{
-    fs,
-    io::Write,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
-use crate::{Error, Installation, initdb, local, server, url};
+use crate::{Error, Installation, files, initdb, local, server, trust, url};
 
 const NAME: &str = "cluster.json";
 
@@ -30,13 +26,16 @@ impl Record {
         })
     }
 
+    /// What is in a directory that somebody else could have made is not read: we would log in where it says, and run
+    /// the programs that it names.
     pub fn load(base: &Path) -> Result<Record, Error> {
         let path = base.join(NAME);
+        trust::check(&path).map_err(|error| error.of_cluster(base))?;
         let damaged = |detail| Error::Damaged {
             path: base.to_owned(),
             detail,
         };
-        let text = match fs::read_to_string(&path) {
+        let text = match files::text_of_plain(&path) {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 return Err(damaged(format!("`{NAME}` is missing")));
@@ -50,12 +49,9 @@ impl Record {
     /// Written in one step, for its owner only.
     pub fn save(&self, base: &Path) -> Result<(), Error> {
         let path = base.join(NAME);
-        let write = || -> std::io::Result<()> {
-            let mut file = tempfile::NamedTempFile::new_in(base)?;
-            writeln!(file, "{}", serde_json::to_string_pretty(self)?)?;
-            file.as_file().sync_all()?;
-            file.persist(&path)?;
-            Ok(())
+        let write = || {
+            let text = serde_json::to_string_pretty(self)? + "\n";
+            files::replace(&path, text.as_bytes(), 0o600)
         };
         write().map_err(|source| Error::io("write", &path, source))
     }
@@ -69,6 +65,8 @@ impl Record {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

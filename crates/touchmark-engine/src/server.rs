@@ -2,7 +2,6 @@
 
 use std::{
     fs::{self, OpenOptions},
-    io::Write,
     net::TcpListener,
     path::Path,
     process::Stdio,
@@ -22,18 +21,6 @@ use crate::{
 /// Beyond this the log is put aside at the next start.
 const LARGE_LOG: u64 = 10 * 1024 * 1024;
 
-const OUR_SETTINGS: &str = "touchmark.conf";
-
-/// Lets a new data directory read our settings, after its own.
-pub(crate) fn include_our_settings(data: &Path) -> Result<(), Error> {
-    let path = data.join("postgresql.conf");
-    OpenOptions::new()
-        .append(true)
-        .open(&path)
-        .and_then(|mut file| writeln!(file, "\ninclude_if_exists = '{OUR_SETTINGS}'"))
-        .map_err(|source| Error::io("write", path, source))
-}
-
 /// Starts the server so that it outlives this process, and returns what is worth telling. The caller has the lock.
 pub(crate) fn start(
     cluster: &Cluster,
@@ -51,9 +38,10 @@ pub(crate) fn start(
         // After a reboot the number belongs to something else, and the server would refuse to start because of it.
         // A number that belongs to nobody it deals with itself.
         let path = data.join("postmaster.pid");
-        fs::remove_file(&path).map_err(|source| Error::io("delete", path, source))?;
+        delete(account, &path).map_err(|source| Error::io("delete", path, source))?;
     }
     put_aside(&log)?;
+    make_log(cluster, account)?;
     for _ in 0..3 {
         if !is_free(record.port) {
             let taken = record.port;
@@ -66,17 +54,21 @@ pub(crate) fn start(
         record.version.clone_from(&installation.version);
         record.bin.clone_from(&installation.bin);
         record.save(&cluster.base)?;
-        write_settings(cluster, record, account)?;
         let before = log.metadata().map_or(0, |meta| meta.len());
-        let mut command = account::command(account, &installation.program("pg_ctl"));
+        let mut command = account::command(account, installation.program("pg_ctl"));
         command
             .arg("start")
             .arg("-D")
             .arg(&data)
             .arg("-l")
-            .arg(&log);
+            .arg(&log)
+            .arg("-o")
+            .arg(address(cluster, record));
         command.args(["-s", "-w", "-t", &wait.as_secs().max(1).to_string()]);
-        clear_sockets(&places::socket_directory(&cluster.base));
+        if fs::symlink_metadata(cluster.socket()).is_err() {
+            account::directory(account, &cluster.socket())?;
+        }
+        clear_sockets(&cluster.socket());
         // pg_ctl finds `postgres` beside itself, and the server has no terminal and no pipe of ours to hold on to.
         let output = command
             .stdin(Stdio::null())
@@ -126,34 +118,35 @@ pub(crate) fn start(
     })
 }
 
-fn write_settings(
-    cluster: &Cluster,
-    record: &Record,
-    account: Option<&Account>,
-) -> Result<(), Error> {
-    let socket = places::socket_directory(&cluster.base);
-    if socket.parent() != Some(&cluster.base)
-        && let Some(parent) = socket.parent()
-    {
-        places::own_directory(parent)?;
+/// Where the server listens, as pg_ctl hands it to a shell. These go before what is in any file of the data directory,
+/// also what `ALTER SYSTEM` has put there.
+fn address(cluster: &Cluster, record: &Record) -> String {
+    let socket = cluster.socket();
+    let mut directories = match cfg!(unix) && places::fits(&socket) {
+        true => socket.to_string_lossy().replace('\'', r"'\''"),
+        false => String::new(),
+    };
+    if directories.contains(',') {
+        // It is a list, in which a comma must stand in quotes.
+        directories = format!("\"{directories}\"");
     }
-    fs::create_dir_all(&socket).map_err(|source| Error::io("create", &socket, source))?;
-    account::give(account, &socket)?;
-    let text = format!(
-        "# Written anew at every start. Settings of your own belong into postgresql.conf.\n\
-         listen_addresses = '127.0.0.1'\n\
-         port = {}\n\
-         unix_socket_directories = '{}'\n",
-        record.port,
-        if cfg!(unix) {
-            socket.to_string_lossy().replace('\'', "''")
-        } else {
-            String::new()
-        },
-    );
-    let path = cluster.data().join(OUR_SETTINGS);
-    fs::write(&path, text).map_err(|source| Error::io("write", &path, source))?;
-    account::give(account, &path)
+    if cfg!(unix) {
+        directories = format!("'{directories}'");
+    }
+    format!(
+        "-c listen_addresses=127.0.0.1 -c port={} -c unix_socket_directories={directories}",
+        record.port
+    )
+}
+
+/// A stale `postmaster.pid`. Its directory is the account's.
+fn delete(account: Option<&Account>, path: &Path) -> std::io::Result<()> {
+    #[cfg(unix)]
+    if account.is_some() {
+        return account::let_do(account, "rm -f -- \"$0\"", path, "");
+    }
+    let _ = account;
+    fs::remove_file(path)
 }
 
 /// A killed server leaves its socket's lock file, whose number may belong to something else by now.
@@ -166,6 +159,20 @@ fn clear_sockets(directory: &Path) {
             // If it stays, the server says so.
             let _ = fs::remove_file(entry.path());
         }
+    }
+}
+
+/// The log's file is made by us, because the account may write to it and not choose what is under its name.
+pub(crate) fn make_log(cluster: &Cluster, account: Option<&Account>) -> Result<(), Error> {
+    let log = cluster.log();
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    match options.open(&log) {
+        Ok(_) => account::give(account, &log),
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        Err(source) => Err(Error::io("create", log, source)),
     }
 }
 
@@ -214,6 +221,21 @@ enum Stop {
 #[cfg(unix)]
 fn signal(_cluster: &Cluster, pid: u32, stop: Stop) -> Result<(), Error> {
     use rustix::process::{Pid, Signal, kill_process};
+    if let Some(account) = account::for_server()? {
+        // The number is from a file of the account's, so it may be that of any process: only the account's is ended.
+        let script = match stop {
+            Stop::Fast => "kill -s INT \"$0\"",
+            Stop::Immediate => "kill -s QUIT \"$0\"",
+        };
+        let told = account::let_do(Some(&account), script, Path::new(&pid.to_string()), "");
+        return match told {
+            Err(error) if pid_file::is_alive(pid) => Err(Error::Program {
+                program: "stop".to_owned(),
+                detail: format!("process {pid}: {error}"),
+            }),
+            _ => Ok(()),
+        };
+    }
     let signal = match stop {
         Stop::Fast => Signal::INT,
         Stop::Immediate => Signal::QUIT,
@@ -253,15 +275,6 @@ fn signal(cluster: &Cluster, _pid: u32, stop: Stop) -> Result<(), Error> {
             program: "pg_ctl stop".to_owned(),
             detail: initdb::said(&output),
         }),
-    }
-}
-
-/// Of a cluster that is deleted, if its socket was elsewhere.
-pub(crate) fn remove_socket_directory(base: &Path) {
-    let socket = places::socket_directory(base);
-    if !socket.starts_with(base) {
-        // An empty directory that stays behind does no harm.
-        let _ = fs::remove_dir_all(socket);
     }
 }
 

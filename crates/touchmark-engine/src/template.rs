@@ -33,8 +33,9 @@ pub(crate) fn directory(
         return Ok(place);
     }
     let work = places::private_directory(&home, ".new-")?;
-    account::give(account, work.path())?;
+    places::let_through(work.path())?;
     let data = work.path().join("data");
+    account::directory(account, &data)?;
     let options = initdb::Options {
         password: PASSWORD,
         small: true,
@@ -59,7 +60,7 @@ fn name(installation: &Installation) -> String {
 
 /// Copies a template to where a server may change it.
 pub(crate) fn copy(from: &Path, to: &Path, account: Option<&Account>) -> Result<(), Error> {
-    let mut command = account::command(account, Path::new("cp"));
+    let mut command = account::command(account, "cp");
     let output = command
         .args(["-R", "-p"])
         .arg(from)
@@ -83,7 +84,7 @@ pub(crate) fn copy(from: &Path, to: &Path, account: Option<&Account>) -> Result<
 }
 
 /// Says how logins are checked.
-pub(crate) fn set_auth(data: &Path, scram: bool) -> Result<(), Error> {
+pub(crate) fn set_auth(data: &Path, account: Option<&Account>, scram: bool) -> Result<(), Error> {
     let method = if scram { "scram-sha-256" } else { "trust" };
     let mut text = String::new();
     for database in ["all", "replication"] {
@@ -91,5 +92,6 @@ pub(crate) fn set_auth(data: &Path, scram: bool) -> Result<(), Error> {
         text.push_str(&format!("host {database} all 127.0.0.1/32 {method}\n"));
     }
     let path = data.join("pg_hba.conf");
-    fs::write(&path, text).map_err(|source| Error::io("write", path, source))
+    account::let_do(account, "cat >\"$0\"", &path, &text)
+        .map_err(|source| Error::io("write", path, source))
 }

@@ -11,6 +11,7 @@ use std::{
 };
 
 use super::ComposeProblem;
+use crate::programs;
 
 /// How long a question to the engine may take. Starting and pulling have no such limit.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -74,7 +75,7 @@ impl Compose {
 
 fn start_of(program: &[String]) -> Command {
     let mut words = program.iter();
-    let mut command = Command::new(words.next().map_or("docker", String::as_str));
+    let mut command = programs::command(words.next().map_or("docker", String::as_str));
     command.args(words);
     command
 }
@@ -96,7 +97,7 @@ pub fn docker(arguments: &[&str]) -> Result<String, ComposeProblem> {
 
 /// Runs `docker`; a failure of the command itself is in the output.
 pub fn docker_output(arguments: &[&str]) -> Result<Output, ComposeProblem> {
-    let mut command = Command::new("docker");
+    let mut command = programs::command("docker");
     command.args(arguments);
     run(command, Some(PATIENCE), &mut |_| {})
 }

@@ -90,7 +90,7 @@ fn listener(line: &str, port: u16) -> Option<String> {
 
 #[cfg(not(target_os = "linux"))]
 fn process(port: u16) -> Option<String> {
-    let output = std::process::Command::new("lsof")
+    let output = crate::programs::command("lsof")
         .args(["-nP", "-sTCP:LISTEN", "-Fpc", &format!("-iTCP:{port}")])
         .output()
         .ok()?;

@@ -1,6 +1,6 @@
 //! One checkout's compose project: its variables, its ports, and the commands run on it.
 
-use std::{collections::BTreeMap, env, fs, path::PathBuf, process::Command};
+use std::{collections::BTreeMap, env, path::PathBuf, process::Command};
 
 use sha2::{Digest, Sha256};
 
@@ -13,7 +13,7 @@ use super::{
     port,
     project_name::{PROJECT_NAME, hex, name},
 };
-use crate::{EnvFile, Error, Progress, Settings, initdb::new_password};
+use crate::{EnvFile, Error, Progress, Settings, files, initdb::new_password, places};
 
 /// The service and the profile of pgAdmin.
 pub const PGADMIN: &str = "pgadmin";
@@ -342,18 +342,18 @@ impl<'a> Project<'a> {
 
     /// Remembers what was started.
     pub fn write_stamp(&self, id: &str) {
-        let path = stamp_path(self.settings);
-        if let Some(stamp) = Project::stamp(self.settings, &self.file, &self.env_file, id) {
+        if let Some(stamp) = Project::stamp(self.settings, &self.file, &self.env_file, id)
+            && let Ok(path) = stamp_path(self.settings)
+        {
             // Without it the next start takes the longer way, and nothing else.
-            let _ =
-                fs::create_dir_all(&self.settings.state_dir).and_then(|()| fs::write(path, stamp));
+            let _ = files::replace(&path, stamp.as_bytes(), 0o644);
         }
     }
 }
 
 /// The file with the stamp of what runs.
-pub fn stamp_path(settings: &Settings) -> PathBuf {
-    settings.state_dir.join("compose.stamp")
+pub fn stamp_path(settings: &Settings) -> Result<PathBuf, Error> {
+    Ok(places::state(settings)?.path.join("compose.stamp"))
 }
 
 fn in_environment(name: &str) -> bool {

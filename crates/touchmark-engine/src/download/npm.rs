@@ -1,18 +1,17 @@
 //! `npm pack`, and what npm says when it fails.
 
 use std::{
-    env,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::Stdio,
 };
 
-use crate::Error;
+use crate::{Error, programs};
 
 /// The `npm` of PATH.
 pub(crate) fn found() -> Option<PathBuf> {
     let name = if cfg!(windows) { "npm.cmd" } else { "npm" };
-    let path = env::var_os("PATH")?;
-    env::split_paths(&path)
+    programs::directories()
+        .into_iter()
         .map(|directory| directory.join(name))
         .find(|file| file.is_file())
 }
@@ -28,7 +27,7 @@ pub(super) fn pack(
         package: package.to_owned(),
         detail,
     };
-    let output = Command::new(npm)
+    let output = programs::command(npm)
         .args([
             "pack",
             package,

@@ -24,12 +24,7 @@ pub(super) fn make(
 ) -> Result<(Cluster, Record), Error> {
     sweep(parent)?;
     let base = parent.join(format!("{}{}", prefix(kind), installation.major));
-    if !parent.starts_with(&settings.state_dir) {
-        let note = format!(
-            "the cluster is in `{}`: the server's account can't use `{}`",
-            base.display(),
-            settings.state_dir.display()
-        );
+    for note in notes(settings, &base)? {
         progress(Progress::Note(&note));
     }
     progress(Progress::Starting(&format!(
@@ -37,26 +32,43 @@ pub(super) fn make(
         installation.name()
     )));
     let work = places::private_directory(parent, NEW)?;
-    account::give(account, work.path())?;
+    let in_work = Cluster {
+        base: work.path().to_owned(),
+        kind,
+        major: installation.major,
+    };
     let record = Record::new(installation)?;
+    record.save(work.path())?;
+    if account.is_some() {
+        places::let_through(work.path())?;
+    }
+    account::directory(account, &in_work.data())?;
+    account::directory(account, &in_work.socket())?;
+    server::make_log(&in_work, account)?;
     let options = initdb::Options {
         password: &record.password,
         small: false,
     };
-    initdb::run(installation, account, &work.path().join("data"), options)?;
-    server::include_our_settings(&work.path().join("data"))?;
-    record.save(work.path())?;
+    initdb::run(installation, account, &in_work.data(), options)?;
     fs::rename(work.path(), &base).map_err(|source| Error::io("rename", work.path(), source))?;
     // It has its name now; there is nothing left under the temporary one.
     let _ = work.keep();
-    Ok((
-        Cluster {
-            base,
-            kind,
-            major: installation.major,
-        },
-        record,
-    ))
+    Ok((Cluster { base, ..in_work }, record))
+}
+
+/// Where it is, if that is not where it is looked for first.
+fn notes(settings: &Settings, base: &Path) -> Result<Vec<String>, Error> {
+    let mut notes = Vec::new();
+    if let Some(reason) = places::clusters(settings)?.reason {
+        notes.push(format!("the cluster is in `{}`: {reason}", base.display()));
+    }
+    if let Some(old) = places::abandoned(settings) {
+        notes.push(format!(
+            "`{}` is not used any more, because anybody could have made it; delete it if it is yours",
+            old.display()
+        ));
+    }
+    Ok(notes)
 }
 
 fn sweep(parent: &Path) -> Result<(), Error> {

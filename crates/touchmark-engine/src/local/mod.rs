@@ -2,13 +2,17 @@
 //!
 //! ```text
 //! <clusters>/postgres-15/          (download-18 for downloaded programs)
-//!   cluster.json                   port, password, version
-//!   data/                          what initdb made; touchmark.conf in it has the address
+//!   cluster.json                   port, password, version, programs
 //!   server.log
-//!   socket/                        if its path is short enough
+//!   data/                          what initdb made
+//!   socket/
 //! ```
 //! The directory is made under another name and renamed, so it is whole or not there. A lock beside it lets one
 //! process at a time start, stop or delete.
+//!
+//! Typed by root, the server runs as another account, and whoever may run SQL in it may do what that account may. So
+//! the directory and `cluster.json` are root's; `data`, `socket` and the content of the log are the account's, and the
+//! names are not. Root writes nothing below `data`, and of what it reads there it believes nothing.
 
 mod login;
 mod make;
@@ -22,7 +26,7 @@ use std::{
 use crate::{
     Database, Down, Error, Installation, Kind, Progress, Settings, Started, State, account,
     download, initdb, installation, lock, pid_file, places, probe, probe::Refusal, record::Record,
-    server,
+    server, trust,
 };
 use login::wait_for_login;
 use make::{NEW, make};
@@ -50,15 +54,21 @@ impl Cluster {
         self.base.join("server.log")
     }
 
+    pub fn socket(&self) -> PathBuf {
+        self.base.join("socket")
+    }
+
     pub fn record(&self) -> Result<Record, Error> {
-        let version = self.data().join("PG_VERSION");
-        match fs::metadata(&version) {
-            Ok(_) => Record::load(&self.base),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(Error::Damaged {
+        trust::check(&self.base).map_err(|error| error.of_cluster(&self.base))?;
+        match fs::symlink_metadata(self.data()) {
+            Ok(meta) if meta.is_dir() => Record::load(&self.base),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(Error::io("read", self.data(), error))
+            }
+            _ => Err(Error::Damaged {
                 path: self.base.clone(),
                 detail: "it has no data directory".to_owned(),
             }),
-            Err(source) => Err(Error::io("read", version, source)),
         }
     }
 
@@ -88,7 +98,7 @@ fn prefix(kind: Kind) -> &'static str {
 
 /// The cluster of this checkout, if there is one: of several, the newest major.
 pub(crate) fn existing(settings: &Settings, kind: Kind) -> Result<Option<Cluster>, Error> {
-    let (parent, _) = places::clusters(settings)?;
+    let parent = places::clusters(settings)?.path;
     let Ok(entries) = fs::read_dir(&parent) else {
         return Ok(None);
     };
@@ -272,7 +282,6 @@ pub(crate) fn down(settings: &Settings, kind: Kind, volumes: bool) -> Result<Dow
         fs::rename(&cluster.base, &doomed)
             .map_err(|source| Error::io("rename", &cluster.base, source))?;
         initdb::remove(&doomed)?;
-        server::remove_socket_directory(&cluster.base);
         down.deleted = true;
         down.detail = format!("deleted the cluster in {place}");
     }

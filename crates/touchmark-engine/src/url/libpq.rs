@@ -4,7 +4,7 @@
 use std::env;
 
 use super::{Given, UrlProblem, given, passfile, ports, service};
-use crate::Error;
+use crate::{Error, places};
 
 /// A URL with everything in it, and what somebody should know about where that comes from.
 pub struct Completed {
@@ -16,7 +16,11 @@ pub struct Completed {
 
 /// Fills in what the URL leaves out. One that leaves nothing out stays as it is.
 pub fn complete(url: &str) -> Result<Completed, Error> {
-    complete_from(url, &|name| env::var(name).ok()).map_err(|problem| Error::Url { problem })
+    let variable = |name: &str| match name {
+        "HOME" => places::home(),
+        name => env::var(name).ok(),
+    };
+    complete_from(url, &variable).map_err(|problem| Error::Url { problem })
 }
 
 /// Gives the value of a variable.

@@ -5,6 +5,7 @@ use std::{fs, io};
 
 use super::Given;
 use super::libpq::Variables;
+use crate::files;
 
 /// What the file gives.
 #[derive(Default)]
@@ -59,7 +60,7 @@ fn read(path: &Path) -> io::Result<String> {
             return Err(io::Error::other(mend));
         }
     }
-    fs::read_to_string(path)
+    files::text_of(path)
 }
 
 /// The password of a line that is for this database.

@@ -1,10 +1,11 @@
 //! libpq's service files, with a section of parameters for each name.
 
+use std::io;
 use std::path::{Path, PathBuf};
-use std::{fs, io};
 
 use super::UrlProblem;
 use super::libpq::Variables;
+use crate::files;
 
 /// The parameters of a service, from the first file that has it.
 pub(super) fn read(
@@ -13,7 +14,7 @@ pub(super) fn read(
 ) -> Result<Vec<(String, String)>, UrlProblem> {
     let files = files(variable);
     for path in &files {
-        let text = match fs::read_to_string(path) {
+        let text = match files::text_of(path) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             Err(error) => {

@@ -113,7 +113,11 @@ fn the_server_is_private() {
     );
 
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
-    assert_eq!(mode(&checkout.cluster()), 0o700);
+    let cluster = checkout.cluster();
+    assert_eq!(mode(&cluster), if is_root() { 0o711 } else { 0o700 });
+    assert_eq!(mode(&cluster.join("data")), 0o700);
+    assert_eq!(mode(&cluster.join("socket")), 0o700);
+    assert_eq!(mode(&cluster.join("server.log")), 0o600);
     assert_eq!(mode(&checkout.cluster().join("cluster.json")), 0o600);
     assert_eq!(mode(&checkout.settings.root.join(".env")), 0o600);
     let secret = password(&database.url);
