@@ -7,10 +7,10 @@ use std::{
     fs,
     io::{self, Write},
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::Stdio,
 };
 
-use crate::Error;
+use crate::{Error, files, programs, trust};
 
 /// The comment above a `DATABASE_URL` that we wrote.
 pub const MARK: &str =
@@ -30,7 +30,7 @@ impl EnvFile {
     /// Reads `<root>/.env`; a missing file is an empty one.
     pub fn load(root: &Path) -> Result<EnvFile, Error> {
         let path = root.join(".env");
-        let text = match fs::read_to_string(&path) {
+        let text = match files::text_of(&path) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
             Err(source) => {
@@ -98,24 +98,17 @@ impl EnvFile {
     }
 
     /// Writes the file in one step, readable by its owner only, and makes sure that git ignores it.
+    ///
+    /// A link to a shared file stays a link, and that file is replaced, where both are the user's own: see [`target`].
     pub fn save(&self) -> Result<(), Error> {
-        let link = self.root.join(".env");
-        // A link to a shared file stays a link: what it points to is replaced.
-        let path = fs::canonicalize(&link).unwrap_or(link);
-        let directory = path.parent().unwrap_or(&self.root);
-        let write = || -> io::Result<()> {
-            let mut file = tempfile::Builder::new()
-                .prefix(".env.")
-                .tempfile_in(directory)?;
-            for line in &self.lines {
-                writeln!(file, "{line}")?;
-            }
-            file.as_file().sync_all()?;
-            file.persist(&path)?;
-            Ok(())
-        };
+        let path = target(&self.root.join(".env"))?;
+        let mut text = self.lines.join("\n");
+        if !text.is_empty() {
+            text.push('\n');
+        }
         ignore(&self.root)?;
-        write().map_err(|source| Error::io("write", &path, source))
+        files::replace_private(&path, text.as_bytes())
+            .map_err(|source| Error::io("write", &path, source))
     }
 
     fn position(&self, key: &str) -> Option<usize> {
@@ -125,9 +118,60 @@ impl EnvFile {
     }
 }
 
+/// The file that is written for `.env`. A link comes with a checkout or from somebody else as easily as from the user,
+/// so it is followed only to a file of that kind which belongs to the user, as the link does.
+fn target(env: &Path) -> Result<PathBuf, Error> {
+    let refused = |detail: String| Error::Unsafe {
+        path: env.to_owned(),
+        detail,
+    };
+    let failed = |source| Error::io("read", env, source);
+    let meta = match fs::symlink_metadata(env) {
+        Ok(meta) => meta,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(env.to_owned()),
+        Err(source) => return Err(failed(source)),
+    };
+    if meta.is_file() {
+        return Ok(env.to_owned());
+    }
+    if !meta.is_symlink() {
+        return Err(refused("it is not a plain file".to_owned()));
+    }
+    let shown = fs::read_link(env).map_err(failed)?;
+    let shown = format!("it is a link to `{}`", shown.display());
+    let real = match fs::canonicalize(env) {
+        Ok(real) => real,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Err(refused(format!("{shown}, which is not there")));
+        }
+        Err(source) => return Err(failed(source)),
+    };
+    let target = fs::symlink_metadata(&real).map_err(failed)?;
+    let name = real.file_name().unwrap_or_default().to_string_lossy();
+    match () {
+        () if !target.is_file() => Err(refused(format!("{shown}, which is not a plain file"))),
+        () if !name.starts_with(".env") && !name.ends_with(".env") => Err(refused(format!(
+            "{shown}, and the name of such a file is `.env` or ends so"
+        ))),
+        () if !is_users(&meta) => Err(refused(format!("{shown}, and the link is not yours"))),
+        () if !is_users(&target) => Err(refused(format!("{shown}, which is not yours"))),
+        () => Ok(real),
+    }
+}
+
+#[cfg(unix)]
+fn is_users(meta: &fs::Metadata) -> bool {
+    std::os::unix::fs::MetadataExt::uid(meta) == trust::user()
+}
+
+#[cfg(not(unix))]
+fn is_users(_meta: &fs::Metadata) -> bool {
+    true
+}
+
 /// Appends `.env` to `.gitignore` unless git ignores the file already, for whatever reason.
 fn ignore(root: &Path) -> Result<(), Error> {
-    let asked = Command::new("git")
+    let asked = programs::command("git")
         .args(["check-ignore", "--quiet", ".env"])
         .current_dir(root)
         .stdin(Stdio::null())
@@ -137,7 +181,12 @@ fn ignore(root: &Path) -> Result<(), Error> {
         return Ok(());
     }
     let path = root.join(".gitignore");
-    let text = match fs::read_to_string(&path) {
+    if fs::symlink_metadata(&path).is_ok_and(|meta| meta.is_symlink()) {
+        let detail =
+            "it is a link, which git does not follow, and `.env` must be ignored".to_owned();
+        return Err(Error::Unsafe { path, detail });
+    }
+    let text = match files::text_of(&path) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
         Err(source) => {
@@ -197,6 +246,8 @@ fn quote(value: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::process::Command;
+
     use super::*;
 
     fn with(text: &str) -> (tempfile::TempDir, EnvFile) {
@@ -319,5 +370,82 @@ mod tests {
             panic!("invalid UTF-8 was read")
         };
         assert!(error.to_string().starts_with("failed to read `"), "{error}");
+    }
+
+    #[cfg(unix)]
+    #[track_caller]
+    fn refuses(root: &tempfile::TempDir, detail: &str) {
+        let mut file = EnvFile::load(root.path()).unwrap();
+        file.set("A", "1");
+        let error = file.save().unwrap_err();
+        let path = root.path().join(".env");
+        let expected = format!("refused to use `{}`: {detail}", path.display());
+        assert_eq!(error.to_string(), expected);
+        let help = "correct its owner or its mode, or remove it, and try again";
+        assert_eq!(error.help().unwrap(), help);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_is_followed_to_a_file_of_ours_alone() {
+        use std::os::unix::fs::{chown, lchown, symlink};
+        let root = tempfile::tempdir().unwrap();
+        let outside = tempfile::tempdir().unwrap();
+        fs::write(root.path().join(".gitignore"), ".env\n").unwrap();
+        let (shared, profile) = (
+            outside.path().join("shared.env"),
+            outside.path().join(".profile"),
+        );
+        let link = root.path().join(".env");
+        let point = |target: &Path| {
+            let _ = fs::remove_file(&link);
+            symlink(target, &link).unwrap();
+        };
+        point(&shared);
+        let shown = |target: &Path| format!("it is a link to `{}`", target.display());
+        refuses(&root, &format!("{}, which is not there", shown(&shared)));
+        fs::write(&shared, "B=2\n").unwrap();
+        let mut file = EnvFile::load(root.path()).unwrap();
+        file.set("A", "1");
+        file.save().unwrap();
+        assert_eq!(fs::read_to_string(&shared).unwrap(), "B=2\nA=1\n");
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+
+        fs::write(&profile, "true\n").unwrap();
+        point(&profile);
+        let name = "and the name of such a file is `.env` or ends so";
+        refuses(&root, &format!("{}, {name}", shown(&profile)));
+        assert_eq!(fs::read_to_string(&profile).unwrap(), "true\n");
+        if !trust::is_root() {
+            return;
+        }
+        point(&shared);
+        lchown(&link, Some(4242), None).unwrap();
+        refuses(
+            &root,
+            &format!("{}, and the link is not yours", shown(&shared)),
+        );
+        point(&shared);
+        chown(&shared, Some(4242), None).unwrap();
+        refuses(&root, &format!("{}, which is not yours", shown(&shared)));
+        assert_eq!(fs::read_to_string(&shared).unwrap(), "B=2\nA=1\n");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_list_of_ignored_files_that_is_a_link_is_not_written_to() {
+        let root = tempfile::tempdir().unwrap();
+        let other = root.path().join("other");
+        fs::write(&other, "true\n").unwrap();
+        std::os::unix::fs::symlink(&other, root.path().join(".gitignore")).unwrap();
+        let error = EnvFile::load(root.path()).unwrap().save().unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .contains("it is a link, which git does not follow"),
+            "{error}"
+        );
+        assert_eq!(fs::read_to_string(&other).unwrap(), "true\n");
+        assert!(!root.path().join(".env").exists());
     }
 }

@@ -15,6 +15,28 @@ pub(crate) const LARGEST: u64 = 1 << 20;
 /// # Errors
 /// Those of the file system; then the file is as it was.
 pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    let permissions = fs::symlink_metadata(path)
+        .ok()
+        .filter(|present| present.is_file());
+    write(
+        path,
+        bytes,
+        mode,
+        permissions.map(|present| present.permissions()),
+    )
+}
+
+/// The same for its owner only, whatever the permissions were.
+pub(crate) fn replace_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    write(path, bytes, 0o600, None)
+}
+
+fn write(
+    path: &Path,
+    bytes: &[u8],
+    mode: u32,
+    permissions: Option<fs::Permissions>,
+) -> io::Result<()> {
     let directory = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
@@ -31,10 +53,8 @@ pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
         builder.permissions(fs::Permissions::from_mode(mode));
     }
     let mut file = builder.tempfile_in(directory)?;
-    if let Ok(present) = fs::symlink_metadata(path)
-        && present.is_file()
-    {
-        file.as_file().set_permissions(present.permissions())?;
+    if let Some(permissions) = permissions {
+        file.as_file().set_permissions(permissions)?;
     }
     #[cfg(not(unix))]
     let _ = mode;

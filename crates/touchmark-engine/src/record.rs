@@ -51,7 +51,7 @@ impl Record {
         let path = base.join(NAME);
         let write = || {
             let text = serde_json::to_string_pretty(self)? + "\n";
-            files::replace(&path, text.as_bytes(), 0o600)
+            files::replace_private(&path, text.as_bytes())
         };
         write().map_err(|source| Error::io("write", &path, source))
     }

@@ -30,7 +30,7 @@ pub(super) fn given(text: &str) -> Result<Given, UrlProblem> {
 }
 
 /// Quotes and backslashes as libpq has them.
-fn pairs(text: &str) -> Option<Vec<(String, String)>> {
+pub(super) fn pairs(text: &str) -> Option<Vec<(String, String)>> {
     let mut pairs = Vec::new();
     let mut rest = text.chars().peekable();
     loop {

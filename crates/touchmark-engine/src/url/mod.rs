@@ -20,7 +20,7 @@ mod service;
 pub use libpq::{Completed, complete};
 pub use problem::UrlProblem;
 pub(crate) use redact::maintenance;
-pub use redact::{is_local, redact};
+pub use redact::{is_local, redact, shown_host};
 
 use crate::Error;
 use escape::{check_password, check_percent, decode};
@@ -152,6 +152,33 @@ impl Parts {
     }
 }
 
+/// What else begins a database URL. Any other word may be the beginning of a password, and is not repeated.
+const OTHERS: [&str; 13] = [
+    "file",
+    "http",
+    "https",
+    "jdbc:postgresql",
+    "mariadb",
+    "mongodb",
+    "mssql",
+    "mysql",
+    "oracle",
+    "redis",
+    "sqlite",
+    "sqlserver",
+    "tcp",
+];
+
+/// SQLAlchemy's.
+const DRIVERS: [&str; 6] = [
+    "asyncpg",
+    "pg8000",
+    "psycopg",
+    "psycopg2",
+    "psycopg2cffi",
+    "psycopg_async",
+];
+
 /// What a URL says; what it leaves out is not there.
 #[derive(Default)]
 struct Given {
@@ -183,17 +210,17 @@ fn given(url: &str) -> Result<Given, UrlProblem> {
     let Some((scheme, rest)) = url.split_once("://") else {
         return keywords::given(url);
     };
-    if scheme.contains('+') && scheme.starts_with("postgres") {
+    let driver = scheme
+        .strip_prefix("postgresql+")
+        .or(scheme.strip_prefix("postgres+"));
+    if driver.is_some_and(|driver| DRIVERS.contains(&driver)) {
         return Err(UrlProblem::Driver {
             scheme: scheme.to_owned(),
         });
     }
     if !matches!(scheme, "postgres" | "postgresql") {
-        let known = scheme
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || c == '+' || c == '-');
         return Err(UrlProblem::Scheme {
-            scheme: known.then(|| scheme.to_owned()),
+            scheme: OTHERS.contains(&scheme).then(|| scheme.to_owned()),
         });
     }
     if let Some(index) = url

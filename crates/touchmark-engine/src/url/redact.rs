@@ -2,44 +2,153 @@
 
 use std::net::IpAddr;
 
-use super::{escape::secret_range, split};
+use super::{escape::decode, given, host_and_port, keywords, split};
 
-/// The URL without its password, also when it is malformed.
+/// What a connection string says that is known to be no secret. Of what nobody knows, and of a string that can't be
+/// read, `***` is all that is left.
 pub fn redact(url: &str) -> String {
-    let mut out = match url.find("://") {
-        Some(index) => redact_authority(url, index + "://".len()),
-        None => url.to_owned(),
+    if url.is_empty() {
+        return String::new();
+    }
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return keywords::given(url)
+            .ok()
+            .map_or(HIDDEN.to_owned(), |_| of_keywords(url));
     };
-    let mut from = 0;
-    while let Some(index) = out[from..].find("password=") {
-        let start = from + index + "password=".len();
-        let quoted = out[start..].starts_with('\'');
-        let end = match quoted {
-            true => out[start + 1..].find('\'').map(|i| start + i + 2),
-            false => out[start..].find(['&', ' ', '#']).map(|i| start + i),
+    if given(url).is_err() {
+        return match scheme {
+            "postgres" | "postgresql" => format!("{scheme}://{HIDDEN}"),
+            _ => HIDDEN.to_owned(),
         };
-        out.replace_range(start..end.unwrap_or(out.len()), "***");
-        from = start;
+    }
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let (authority, tail) = rest.split_at(end);
+    let (path, query) = match tail.split_once('?') {
+        Some((path, query)) => (path, Some(query)),
+        None => (tail, None),
+    };
+    let mut out = format!("{scheme}://");
+    let hosts = match authority.rsplit_once('@') {
+        Some((user, hosts)) => {
+            out += &format!("{}@", of_user(user));
+            hosts
+        }
+        None => authority,
+    };
+    let is_host = |item: &str| host_and_port(item).is_ok_and(|(host, _)| is_host(&host));
+    out += match hosts
+        .split(',')
+        .all(|item| item.is_empty() || is_host(item))
+    {
+        true => hosts,
+        false => HIDDEN,
+    };
+    out += match is_plain(&decode(path)) {
+        true => path,
+        false => "/***",
+    };
+    if let Some(query) = query {
+        let pairs = query.split('&').filter(|pair| !pair.is_empty());
+        let pairs = pairs.map(|pair| match pair.split_once('=') {
+            Some((key, value)) => of_parameter(key, value, &decode(value)),
+            None => HIDDEN.to_owned(),
+        });
+        out += &format!("?{}", pairs.collect::<Vec<_>>().join("&"));
     }
     out
 }
 
-fn redact_authority(url: &str, start: usize) -> String {
-    let rest = &url[start..];
-    if let Some(secret) = secret_range(url, start) {
-        return format!("{}***{}", &url[..secret.start], &url[secret.end..]);
+const HIDDEN: &str = "***";
+
+/// Parameters of libpq that are no secret. `options` may set anything.
+const SHOWN: [&str; 27] = [
+    "application_name",
+    "channel_binding",
+    "client_encoding",
+    "connect_timeout",
+    "dbname",
+    "fallback_application_name",
+    "gssencmode",
+    "host",
+    "hostaddr",
+    "keepalives",
+    "keepalives_count",
+    "keepalives_idle",
+    "keepalives_interval",
+    "load_balance_hosts",
+    "passfile",
+    "port",
+    "require_auth",
+    "service",
+    "sslcert",
+    "sslcrl",
+    "sslkey",
+    "sslmode",
+    "sslnegotiation",
+    "sslrootcert",
+    "target_session_attrs",
+    "tcp_user_timeout",
+    "user",
+];
+
+/// `decoded` is what `value` means.
+fn of_parameter(key: &str, value: &str, decoded: &str) -> String {
+    match key {
+        "user" => format!("user={}", of_user(value)),
+        "host" | "hostaddr" if !decoded.split(',').all(is_host) => format!("{key}={HIDDEN}"),
+        key if SHOWN.contains(&key) && is_plain(decoded) => format!("{key}={value}"),
+        "password" | "options" => format!("{key}={HIDDEN}"),
+        key if SHOWN.contains(&key) => format!("{key}={HIDDEN}"),
+        // The name may be the end of a password with a `&` in it.
+        _ => HIDDEN.to_owned(),
     }
-    // Without an `@`, what stands where the port belongs may be a password.
-    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-    match rest[..end].find(':') {
-        Some(colon) if !rest.starts_with('[') && !rest[..end].contains('@') => {
-            let port = &rest[colon + 1..end];
-            if port.bytes().all(|b| b.is_ascii_digit() || b == b',') || port.contains(',') {
-                return url.to_owned();
-            }
-            format!("{}***{}", &url[..start + colon + 1], &rest[end..])
-        }
-        _ => url.to_owned(),
+}
+
+fn of_keywords(text: &str) -> String {
+    let pairs = keywords::pairs(text).unwrap_or_default();
+    let pairs = pairs.iter().map(|(key, value)| {
+        let is_word = !value.is_empty() && !value.contains([' ', '\'', '\\']);
+        let written = match is_word {
+            true => value.clone(),
+            false => format!("'{}'", value.replace('\\', "\\\\").replace('\'', "\\'")),
+        };
+        of_parameter(key, &written, value)
+    });
+    pairs.collect::<Vec<_>>().join(" ")
+}
+
+/// The user, without what stands behind a colon, however that is written.
+fn of_user(user: &str) -> String {
+    let lower = user.to_ascii_lowercase();
+    let colon = [lower.find(':'), lower.find("%3a")]
+        .into_iter()
+        .flatten()
+        .min();
+    match colon {
+        Some(colon) => format!("{}:{HIDDEN}", &user[..colon]),
+        None if user.contains('@') || lower.contains("%40") => HIDDEN.to_owned(),
+        None => user.to_owned(),
+    }
+}
+
+/// Whether a text can be the name of a host, an address or a directory. A whole login may have come to stand there.
+fn is_host(text: &str) -> bool {
+    let of_name = |c: char| c.is_alphanumeric() || "-._".contains(c);
+    text.starts_with('/') && is_plain(text) && !text.contains(':')
+        || text.parse::<std::net::Ipv6Addr>().is_ok()
+        || text.chars().all(of_name)
+}
+
+/// Whether nothing is in it that separates the parts of a connection string: then it is one of them alone.
+fn is_plain(text: &str) -> bool {
+    !text.contains(['@', '?', '#', '=', '&']) && !text.contains(char::is_control)
+}
+
+/// A host for the screen; see [`redact`].
+pub fn shown_host(host: &str) -> &str {
+    match is_host(host) {
+        true => host,
+        false => HIDDEN,
     }
 }
 
