@@ -6,6 +6,8 @@ use std::ops::Range;
 use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 
+use crate::plain::plain;
+
 /// A longer line is not shown: it is data, and a terminal would show none of it usefully.
 const LONGEST_LINE: usize = 10_000;
 
@@ -128,30 +130,36 @@ impl Diagnostic {
             Severity::Error => Level::ERROR,
             Severity::Warning => Level::WARNING,
         };
-        let title = level.primary_title(self.message.as_str());
+        // What a terminal would carry out in the source line, the renderer itself shows as a sign.
+        let (message, file) = (plain(&self.message), plain(&self.file));
+        let label = self
+            .place
+            .as_ref()
+            .map(|place| plain(&place.label))
+            .unwrap_or_default();
+        let help = self.help.as_deref().map(plain);
+        let title = level.primary_title(&*message);
         let primary = match &self.place {
             Some(place) if !place.source.is_empty() => title.element(
                 Snippet::source(place.source.as_str())
                     .line_start(place.line)
-                    .path(self.file.as_str())
+                    .path(&*file)
                     .annotation(
                         AnnotationKind::Primary
                             .span(place.underline())
-                            .label(Some(place.label.as_str()).filter(|label| !label.is_empty())),
+                            .label(Some(&*label).filter(|label| !label.is_empty())),
                     ),
             ),
             Some(place) => title.element(
-                Origin::path(self.file.as_str())
+                Origin::path(&*file)
                     .line(place.line)
                     .char_column(place.column),
             ),
-            None => title.element(Origin::path(self.file.as_str())),
+            None => title.element(Origin::path(&*file)),
         };
         let mut report = vec![primary];
-        if let Some(help) = &self.help {
-            report.push(Group::with_title(
-                Level::HELP.secondary_title(help.as_str()),
-            ));
+        if let Some(help) = &help {
+            report.push(Group::with_title(Level::HELP.secondary_title(&**help)));
         }
         let renderer = if coloured {
             Renderer::styled()

@@ -23,6 +23,8 @@ mod migration;
 mod nearest;
 mod placeholder;
 #[cfg(feature = "resolve")]
+mod plain;
+#[cfg(feature = "resolve")]
 mod resolve;
 #[cfg(feature = "resolve")]
 mod sql;
@@ -36,6 +38,8 @@ pub use directive::recorded;
 pub use expansion::is_expansion;
 pub use migration::{Directives, Kind, Migration, MigrationSet, Script, Statement, StatementKind};
 pub use placeholder::{Expanded, Hole, Placeholder, PlaceholderKind, is_placeholder_name};
+#[cfg(feature = "resolve")]
+pub use plain::plain;
 #[cfg(feature = "resolve")]
 pub use resolve::{
     FileName, ResolveOptions, Resolved, check, directives, file_name, file_names, is_cosmetic,

@@ -18,7 +18,7 @@ pub use port::taken_by;
 pub use problem::ComposeProblem;
 
 use std::{
-    io::IsTerminal,
+    io::{IsTerminal, Write},
     process::{Command, Stdio},
     time::{Duration, Instant},
 };
@@ -218,23 +218,31 @@ fn remove_networks(project: &str) -> Result<(), ComposeProblem> {
     Ok(())
 }
 
-/// Prints the container's log to standard output, also what the container wrote to its standard error.
-pub fn logs(settings: &Settings, follow: bool) -> Result<(), Error> {
+/// Writes the container's log to `out`, also what the container wrote to its standard error.
+pub fn logs(settings: &Settings, follow: bool, out: &mut dyn Write) -> Result<(), Error> {
     let container = existing(settings)?;
+    let failed = |error: std::io::Error| Error::from(docker::cannot_start("docker logs", &error));
+    let (mut reader, writer) = std::io::pipe().map_err(failed)?;
     let mut command = programs::command("docker");
     command
         .arg("logs")
         .args(follow.then_some("--follow"))
-        .arg(&container.id);
-    #[cfg(unix)]
-    if let Ok(stdout) = std::os::fd::AsFd::as_fd(&std::io::stdout()).try_clone_to_owned() {
-        command.stderr(stdout);
+        .arg(&container.id)
+        .stdin(Stdio::null())
+        .stderr(writer.try_clone().map_err(failed)?)
+        .stdout(writer);
+    let mut child = command.spawn().map_err(failed)?;
+    // The ends of the pipe that the command holds for the child are closed with it.
+    drop(command);
+    match std::io::copy(&mut reader, out).and_then(|_| out.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            return Err(Error::io("write", "standard output", error));
+        }
+        _ => drop(reader),
     }
-    let status = command
-        .status()
-        .map_err(|error| docker::cannot_start("docker logs", &error))?;
-    // Following ends with Ctrl-C, which is no failure.
-    if !status.success() && !follow {
+    let status = child.wait().map_err(failed)?;
+    // Following ends with Ctrl-C, and a reader may have seen enough: neither is a failure.
+    if !status.success() && !follow && status.code().is_some() {
         return Err(ComposeProblem::Failed {
             command: "docker logs".to_owned(),
             detail: status.to_string(),

@@ -1,4 +1,4 @@
-//! The server's log on standard output.
+//! The server's log.
 
 use std::{
     io::{self, Read, Seek, SeekFrom, Write},
@@ -9,12 +9,12 @@ use std::{
 
 use crate::{Choice, EnvFile, Error, Kind, Settings, choose, compose, files, local, url};
 
-/// Prints the server's log to standard output; with `follow`, goes on with what is added until the process is
-/// stopped or nobody reads any more.
-pub fn logs(settings: &Settings, follow: bool) -> Result<(), Error> {
+/// Writes the server's log to `out`; with `follow`, goes on with what is added until the process is stopped or nobody
+/// reads any more. It has the words of whoever has talked to the server.
+pub fn logs(settings: &Settings, follow: bool, out: &mut dyn Write) -> Result<(), Error> {
     let Choice { engine, .. } = choose(settings)?;
     match engine {
-        Kind::Compose => compose::logs(settings, follow),
+        Kind::Compose => compose::logs(settings, follow, out),
         Kind::Url => {
             let url = choose::url(settings, &EnvFile::load(&settings.root)?)?.url;
             Err(Error::NotOurs {
@@ -23,7 +23,7 @@ pub fn logs(settings: &Settings, follow: bool) -> Result<(), Error> {
             })
         }
         Kind::Local | Kind::Download => match local::existing(settings, engine)? {
-            Some(cluster) => print(&cluster.log(), follow, &mut io::stdout().lock()),
+            Some(cluster) => print(&cluster.log(), follow, out),
             None => Err(Error::Absent {
                 action: "show the log of",
                 detail: "there is no cluster yet".to_owned(),

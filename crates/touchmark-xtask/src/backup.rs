@@ -118,7 +118,7 @@ fn own_directory(project: &Project) -> Result<PathBuf, Error> {
     let ignore = directory.join(".gitignore");
     if !ignore.is_file() {
         fs::create_dir_all(&directory).map_err(|e| Error::io("create", &directory, e))?;
-        fs::write(&ignore, "*\n").map_err(|e| Error::io("write", &ignore, e))?;
+        engine::replace_file(&ignore, b"*\n", 0o666).map_err(|e| Error::io("write", &ignore, e))?;
     }
     Ok(directory)
 }

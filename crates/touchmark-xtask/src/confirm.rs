@@ -2,6 +2,7 @@
 
 use std::io::{self, BufRead, IsTerminal, Write};
 
+use touchmark_core::plain;
 use touchmark_engine::{Database, url};
 
 use crate::database;
@@ -126,7 +127,7 @@ fn ask(question: &str) -> Result<String, Error> {
         source,
     };
     let mut err = anstream::stderr();
-    write!(err, "{question}")
+    write!(err, "{}", plain(question))
         .and_then(|()| err.flush())
         .map_err(failed)?;
     let mut answer = String::new();

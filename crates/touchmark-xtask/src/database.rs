@@ -64,7 +64,7 @@ pub(crate) fn place(database_url: &str) -> String {
     let port = config.get_ports().first().copied().unwrap_or(5432);
     let host = match config.get_hosts().first() {
         Some(Host::Tcp(name)) if name.contains(':') => format!("[{name}]:{port}"),
-        Some(Host::Tcp(name)) => format!("{name}:{port}"),
+        Some(Host::Tcp(name)) => format!("{}:{port}", url::shown_host(name)),
         #[cfg(unix)]
         Some(Host::Unix(path)) => path.display().to_string(),
         None => "localhost".into(),

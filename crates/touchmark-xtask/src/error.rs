@@ -5,7 +5,7 @@ use std::io;
 use std::path::PathBuf;
 
 use touchmark::{Block, Finding};
-use touchmark_core::{Diagnostic, Problems};
+use touchmark_core::{Diagnostic, Problems, plain};
 
 use crate::json::{Failure, Place};
 use crate::{exit_code, inspect};
@@ -175,6 +175,7 @@ impl Error {
                 out
             }
         };
+        out = plain(&out).into_owned();
         if coloured {
             out = paint(&out);
         }

@@ -256,7 +256,7 @@ impl Git {
 }
 
 fn command(directory: &Path) -> Command {
-    let mut command = Command::new("git");
+    let mut command = touchmark_engine::command("git");
     command.arg("--no-pager").current_dir(directory);
     command.env("LC_ALL", "C").env("GIT_OPTIONAL_LOCKS", "0");
     command.env_remove("GIT_TRACE").stdin(Stdio::null());

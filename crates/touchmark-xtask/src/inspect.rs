@@ -3,6 +3,7 @@
 //! [`read`] takes a program (ELF, Mach-O, PE) or a container image (`docker save`), checks
 //! everything that the bytes say of themselves, and gives the set and the stamp of its build.
 
+mod bounded;
 mod error;
 mod image;
 mod layer;
@@ -18,6 +19,28 @@ use touchmark_core::MigrationSet;
 use touchmark_core::encoded::{Home, Stamp};
 
 pub(crate) use error::{Damage, Error};
+
+/// How much of a file is held in memory. A few bytes may say that they are any number of them: a file may have holes,
+/// and what is compressed unpacks to more.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    /// Of a program, only its tables and what it carries.
+    pub(crate) program: u64,
+    /// A larger file of an image is not looked into.
+    pub(crate) file_of_image: u64,
+    /// The header and the name of a file in an archive.
+    pub(crate) header: u64,
+    /// What an image says of itself.
+    pub(crate) description: u64,
+}
+
+/// In bytes.
+pub(crate) const LIMITS: Limits = Limits {
+    program: 512 << 20,
+    file_of_image: 1 << 30,
+    header: 16 << 20,
+    description: 16 << 20,
+};
 
 /// Which of several is meant.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -79,8 +102,7 @@ pub(crate) fn read(path: &Path, options: &Options) -> Result<Carried, Error> {
     if options.path.is_some() {
         return Err(Error::NoImage { path: shown });
     }
-    let bytes = fs::read(path).map_err(io)?;
-    let found = program::carried(&bytes).map_err(|damage| Error::Damaged {
+    let found = program::carried(file, LIMITS.program).map_err(|damage| Error::Damaged {
         path: shown.clone(),
         damage,
     })?;

@@ -169,7 +169,7 @@ impl Project {
     /// Reads and checks the migrations, as the build script does, and shows what is odd.
     pub(crate) fn read(&self, screen: &Screen) -> Result<Files, Error> {
         let (files, warnings) = self.check()?;
-        screen.aside(warnings.render(coloured()));
+        screen.aside_in_colour(warnings.render(coloured()));
         Ok(files)
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anstream::ColorChoice;
 use anstyle::{AnsiColor, Style};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use touchmark_core::Diagnostic;
+use touchmark_core::{Diagnostic, plain};
 
 use crate::cli::Cli;
 use crate::error::Error;
@@ -78,6 +78,7 @@ impl Screen {
 
     fn verb(&self, style: Style, verb: &str, text: impl Display) {
         if !self.is_quiet {
+            let text = shown(text);
             self.line
                 .suspend(|| anstream::eprintln!("{style}{verb:>12}{style:#} {text}"));
         }
@@ -85,6 +86,7 @@ impl Screen {
 
     pub(crate) fn warning(&self, text: impl Display) {
         if !self.is_quiet {
+            let text = shown(text);
             self.line
                 .suspend(|| anstream::eprintln!("{ODD}warning{ODD:#}: {text}"));
         }
@@ -93,6 +95,7 @@ impl Screen {
     /// Something that is wrong, beside the error that ends the command.
     pub(crate) fn error(&self, text: impl Display) {
         let style = AnsiColor::Red.on_default().bold();
+        let text = shown(text);
         self.line
             .suspend(|| anstream::eprintln!("{style}error{style:#}: {text}"));
     }
@@ -112,12 +115,18 @@ impl Screen {
 
     /// What to do about it.
     pub(crate) fn help(&self, text: impl Display) {
+        let text = shown(text);
         self.line
             .suspend(|| anstream::eprintln!("{BUSY}help{BUSY:#}: {text}"));
     }
 
-    /// Text as it is, on standard error.
+    /// Text without a word before it, on standard error.
     pub(crate) fn aside(&self, text: impl Display) {
+        self.aside_in_colour(shown(text));
+    }
+
+    /// The same for a text of ours that has colours. What is of others in it is `plain` already.
+    pub(crate) fn aside_in_colour(&self, text: impl Display) {
         if !self.is_quiet {
             self.line.suspend(|| anstream::eprint!("{text}"));
         }
@@ -131,7 +140,7 @@ impl Screen {
         if self.line.is_hidden() {
             self.line.set_draw_target(ProgressDrawTarget::stderr());
         }
-        let text = text.to_string();
+        let text = shown(text);
         if self.line.message() != text {
             self.line.reset_elapsed();
         }
@@ -149,6 +158,11 @@ impl Screen {
 
     /// A result, on standard output.
     pub(crate) fn print(&self, text: impl Display) {
+        self.print_in_colour(shown(text));
+    }
+
+    /// The same for a text of ours that has colours. What is of others in it is `plain` already.
+    pub(crate) fn print_in_colour(&self, text: impl Display) {
         self.still();
         // A reader that has gone away has seen enough.
         let _ = writeln!(anstream::stdout(), "{text}");
@@ -165,6 +179,11 @@ impl Screen {
         }
         error.exit_code()
     }
+}
+
+/// What is printed here has names and words of others in it, so nothing of it is for the terminal to carry out.
+fn shown(text: impl Display) -> String {
+    plain(&text.to_string()).into_owned()
 }
 
 /// Whether standard error is coloured.

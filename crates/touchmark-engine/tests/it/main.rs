@@ -7,6 +7,8 @@ mod compose;
 #[cfg(unix)]
 mod download;
 #[cfg(unix)]
+mod hostile;
+#[cfg(unix)]
 mod local;
 #[cfg(unix)]
 mod mishaps;

@@ -4,6 +4,8 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use touchmark_engine::replace_file;
+
 use crate::commands::db_verify::diff::{diff, paint};
 use crate::error::Error;
 use crate::project::Project;
@@ -70,7 +72,8 @@ pub(crate) fn run(args: &Args, project: &Project, screen: &Screen) -> Result<u8,
     if !args.check && stale {
         fs::create_dir_all(&directory).map_err(|e| Error::io("create", &directory, e))?;
         for (document, path, _) in changed {
-            fs::write(path, &document.text).map_err(|e| Error::io("write", path, e))?;
+            replace_file(path, document.text.as_bytes(), 0o666)
+                .map_err(|e| Error::io("write", path, e))?;
         }
     }
     let label = |path: &Path| {
@@ -159,7 +162,7 @@ fn show(answer: &json::Docs, screen: &Screen) {
             "run `cargo xtask db-docs` on a database that is migrated, and commit what it writes",
         );
         for diff in answer.files.iter().filter_map(|file| file.diff.as_deref()) {
-            screen.print(paint(diff).trim_end());
+            screen.print_in_colour(paint(diff).trim_end());
         }
     }
     let end = match is_stale {

@@ -11,6 +11,7 @@ mod tools;
 use std::fmt::Display;
 
 use anstyle::{AnsiColor, Style};
+use touchmark_core::plain;
 
 use crate::cli::Global;
 use crate::error::Error;
@@ -125,8 +126,10 @@ fn show(check: &Check, screen: &Screen) {
     let help = help
         .as_ref()
         .map_or_else(String::new, |help| format!("; help: {help}"));
-    screen.print(format_args!(
-        "{style}{name:>7}{style:#}  {check:<13}  {found}{help}"
+    let text = format!("{found}{help}");
+    let text = plain(&text);
+    screen.print_in_colour(format_args!(
+        "{style}{name:>7}{style:#}  {check:<13}  {text}"
     ));
 }
 

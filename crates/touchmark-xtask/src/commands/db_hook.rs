@@ -7,6 +7,8 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use touchmark_engine::replace_file;
+
 use crate::error::Error;
 use crate::exit_code;
 use crate::git::Git;
@@ -67,7 +69,7 @@ fn install(git: &Git, script: &Script, screen: &Screen) -> Result<(), Error> {
     if let Some(refusal) = manager::of_directory(git, &hooks)? {
         return Err(refusal);
     }
-    let path = hooks.join(NAME);
+    let path = target(git, &hooks.join(NAME))?;
     let present = read(&path)?;
     let text = match &present {
         Some(present) => {
@@ -95,7 +97,8 @@ fn install(git: &Git, script: &Script, screen: &Screen) -> Result<(), Error> {
 }
 
 fn uninstall(git: &Git, screen: &Screen) -> Result<(), Error> {
-    let path = git.hooks()?.join(NAME);
+    let link = git.hooks()?.join(NAME);
+    let path = target(git, &link)?;
     let shown = shown(git, &path);
     let present = read(&path)?.unwrap_or_default();
     let Some(rest) = script::without(&present) else {
@@ -103,7 +106,13 @@ fn uninstall(git: &Git, screen: &Screen) -> Result<(), Error> {
         return Ok(());
     };
     match script::is_empty(&rest) {
-        true => fs::remove_file(&path).map_err(|source| Error::io("delete", &path, source))?,
+        true => {
+            for path in [&path, &link] {
+                if path.symlink_metadata().is_ok() {
+                    fs::remove_file(path).map_err(|source| Error::io("delete", path, source))?;
+                }
+            }
+        }
         false => write(&path, &rest)?,
     }
     screen.done("Removed", shown);
@@ -112,6 +121,7 @@ fn uninstall(git: &Git, screen: &Screen) -> Result<(), Error> {
 
 /// Whether the hook verifies: with our lines, or in another program's words.
 pub(crate) fn is_installed(git: &Git) -> Result<bool, Error> {
+    // Wherever it is kept, it is only looked at.
     let hook = read(&git.hooks()?.join(NAME))?.unwrap_or_default();
     let managed = [
         ".pre-commit-config.yaml",
@@ -124,28 +134,38 @@ pub(crate) fn is_installed(git: &Git) -> Result<bool, Error> {
     Ok(is_ours(&hook) || texts.iter().any(is_ours))
 }
 
-/// The hook's text; none where there is no hook.
-fn read(path: &Path) -> Result<Option<String>, Error> {
-    match fs::read(path) {
-        Ok(bytes) => match String::from_utf8(bytes) {
-            Ok(text) => Ok(Some(text)),
-            Err(_) => Err(manager::unknown(path)),
-        },
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(source) => Err(Error::io("read", path, source)),
+/// The file that is the hook. A link is followed within the repository, where a hook may be kept under version control;
+/// what it leads to elsewhere is not this repository's to change.
+fn target(git: &Git, path: &Path) -> Result<PathBuf, Error> {
+    if !path.is_symlink() {
+        return Ok(path.to_owned());
+    }
+    match fs::canonicalize(path) {
+        Ok(real) if real.starts_with(&git.top) || real.starts_with(git.common_dir()?) => Ok(real),
+        _ => Err(manager::elsewhere(path)),
     }
 }
 
-fn write(path: &Path, text: &str) -> Result<(), Error> {
-    let failed = |source| Error::io("write", path, source);
-    fs::write(path, text).map_err(failed)?;
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        let mode = fs::metadata(path).map_err(failed)?.permissions().mode();
-        fs::set_permissions(path, fs::Permissions::from_mode(mode | 0o111)).map_err(failed)?;
+/// No hook that somebody has written is larger.
+const LARGEST: u64 = 1 << 20;
+
+/// The hook's text; none where there is no hook.
+fn read(path: &Path) -> Result<Option<String>, Error> {
+    let failed = |source| Error::io("read", path, source);
+    match fs::metadata(path) {
+        Ok(meta) if !meta.is_file() || meta.len() > LARGEST => return Err(manager::unknown(path)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        other => other.map_err(failed)?,
+    };
+    match String::from_utf8(fs::read(path).map_err(failed)?) {
+        Ok(text) => Ok(Some(text)),
+        Err(_) => Err(manager::unknown(path)),
     }
-    Ok(())
+}
+
+/// A new hook is executable; one that is there stays as it is.
+fn write(path: &Path, text: &str) -> Result<(), Error> {
+    replace_file(path, text.as_bytes(), 0o777).map_err(|source| Error::io("write", path, source))
 }
 
 /// From the top of the repository, where it is in there.

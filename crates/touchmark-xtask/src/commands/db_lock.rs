@@ -6,12 +6,9 @@ mod renumber;
 mod unchecked;
 
 use std::fs;
-use std::io::{self, Write};
-use std::path::Path;
-
-use tempfile::NamedTempFile;
 use touchmark_core::Diagnostic;
 use touchmark_core::lock::{self, Change, Difference, FILE, Lock, LockState};
+use touchmark_engine::replace_file;
 
 use super::db_verify::difference::code_of_all;
 use super::db_verify::lock::kind_of;
@@ -105,9 +102,7 @@ pub(crate) fn write(project: &Project, lock: &Lock) -> Result<bool, Error> {
         return Ok(false);
     }
     let failed = |source| Error::io("write", &path, source);
-    let mut file = temporary_file(&project.directory).map_err(failed)?;
-    file.write_all(text.as_bytes()).map_err(failed)?;
-    file.persist(&path).map_err(|error| failed(error.error))?;
+    replace_file(&path, text.as_bytes(), 0o666).map_err(failed)?;
     Ok(true)
 }
 
@@ -117,17 +112,6 @@ fn path_in(git: &Git, project: &Project) -> Result<String, git::Error> {
         "" => FILE.to_owned(),
         directory => format!("{directory}/{FILE}"),
     })
-}
-
-fn temporary_file(directory: &Path) -> io::Result<NamedTempFile> {
-    let mut builder = tempfile::Builder::new();
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        // As any new file: the user's mask takes away what it must not have.
-        builder.permissions(fs::Permissions::from_mode(0o666));
-    }
-    builder.prefix(".migrations.lock.").tempfile_in(directory)
 }
 
 fn has_conflict(project: &Project) -> bool {

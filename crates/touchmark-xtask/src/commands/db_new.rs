@@ -105,7 +105,7 @@ fn take_place(project: &Project, files: &[(String, String)], screen: &Screen) ->
     let lock = match Lock::state(&project.directory, &project.label) {
         LockState::Present(lock) => lock,
         LockState::Broken(problem) => {
-            screen.aside(problem.warning().render(coloured()));
+            screen.aside_in_colour(problem.warning().render(coloured()));
             return Ok(());
         }
         LockState::Absent => match file_names(&project.directory) {

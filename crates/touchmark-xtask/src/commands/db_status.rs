@@ -4,6 +4,7 @@ use std::io::IsTerminal;
 
 use comfy_table::{Attribute, Cell, Color, Table, presets};
 use touchmark::{Finding, Kind, LedgerRow, MigrationId, RowState, Standing, Status};
+use touchmark_core::plain;
 use touchmark_engine::Database;
 
 use crate::error::{Error, code_of};
@@ -297,12 +298,12 @@ fn print(migrations: &[json::Migration], screen: &Screen) {
         };
         let at = migration.applied_at.as_deref().unwrap_or_default();
         table.add_row([
-            Cell::new(&migration.migration),
+            Cell::new(plain(&migration.migration)),
             Cell::new(migration.state).fg(colour),
             // Seconds are enough for people.
             Cell::new(at.get(..19).unwrap_or(at)),
-            Cell::new(migration.role.as_deref().unwrap_or_default()),
+            Cell::new(plain(migration.role.as_deref().unwrap_or_default())),
         ]);
     }
-    screen.print(table);
+    screen.print_in_colour(table);
 }

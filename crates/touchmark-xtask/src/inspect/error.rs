@@ -50,6 +50,10 @@ pub(crate) enum Error {
 pub(crate) enum Damage {
     #[error("begins as a program and can't be read on: {0}")]
     Program(String),
+    #[error(
+        "says that it holds more than {} MiB of tables and migrations, and no more is read of it", limit >> 20
+    )]
+    TooLarge { limit: u64 },
     #[error("carries migrations that can't be read: {0}")]
     Decode(#[from] DecodeError),
     #[error("carries migrations that were changed after they were built: the digest is another")]
@@ -78,7 +82,7 @@ impl Error {
                  mentions its `MIGRATIONS`"
             }
             Error::Damaged { damage, .. } => match damage {
-                Damage::Program(_) => "copy it again, or build it again",
+                Damage::Program(_) | Damage::TooLarge { .. } => "copy it again, or build it again",
                 Damage::Decode(DecodeError::Format(_) | DecodeError::StampFormat(_)) => {
                     "use the commands of the release of touchmark that it was built with"
                 }

@@ -9,11 +9,8 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tar::{Archive, EntryType};
 
-use super::layer::{self, Programs};
-use super::{Carried, Error, Options, choose};
-
-/// No description of an image is longer than this.
-const LONGEST: u64 = 16 << 20;
+use super::layer::{self, Programs, Rationed};
+use super::{Carried, Error, LIMITS, Options, choose};
 
 /// Reads what the program of an image carries.
 pub(super) fn read(file: &mut File, path: &str, options: &Options) -> Result<Carried, Error> {
@@ -177,8 +174,10 @@ impl<'f> Contents<'f> {
     fn list(file: &'f mut File) -> io::Result<Contents<'f>> {
         let mut files = HashMap::new();
         let mut links = HashMap::new();
-        for entry in Archive::new(&mut *file).entries_with_seek()? {
+        let (rationed, left) = Rationed::new(&mut *file);
+        for entry in Archive::new(rationed).entries_with_seek()? {
             let entry = entry?;
+            left.set(LIMITS.header);
             let name = plain(&entry.path()?.to_string_lossy());
             match entry.header().entry_type() {
                 EntryType::Symlink | EntryType::Link => {
@@ -215,7 +214,7 @@ impl<'f> Contents<'f> {
     }
 
     fn json<T: DeserializeOwned>(&mut self, name: &str) -> Result<T, String> {
-        let text = self.open(name)?.take(LONGEST);
+        let text = self.open(name)?.take(LIMITS.description);
         serde_json::from_reader(io::BufReader::new(text))
             .map_err(|error| format!("`{name}` in it: {error}"))
     }

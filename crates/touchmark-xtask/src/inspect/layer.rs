@@ -9,17 +9,11 @@ use std::rc::Rc;
 use flate2::bufread::MultiGzDecoder;
 use tar::{Archive, Entry, EntryType};
 
-use super::{Carried, Damage, program};
+use super::{Carried, Damage, LIMITS, program};
 
 /// What the programs of an image carry, by their paths: `/app/server`. A program that carries
 /// nothing is not in it.
 pub(super) type Programs = BTreeMap<String, Result<Vec<Carried>, Damage>>;
-
-/// A file of an image that is larger is not looked into: a few kilobytes unpack to any size.
-const LARGEST: u64 = 1 << 30;
-
-/// What may stand before a file: its header, and names of any length.
-const LONGEST: u64 = 16 << 20;
 
 /// The first bytes of a file, which is read from its start again afterwards.
 pub(super) fn head(file: &mut (impl Read + Seek), length: u64) -> io::Result<Vec<u8>> {
@@ -62,14 +56,11 @@ fn unpack(layer: impl Read, programs: &mut Programs) -> Result<(), String> {
     let text = |error: io::Error| format!("a layer is damaged: {error}");
     // What a layer removes is removed from those below it, wherever in the layer that stands.
     let mut above = Programs::new();
-    let left = Rc::new(Cell::new(LONGEST));
-    let mut archive = Archive::new(Rationed {
-        layer,
-        left: Rc::clone(&left),
-    });
+    let (layer, left) = Rationed::new(layer);
+    let mut archive = Archive::new(layer);
     for entry in archive.entries().map_err(text)? {
         let mut entry = entry.map_err(text)?;
-        left.set(stored(&entry).saturating_add(LONGEST));
+        left.set(stored(&entry).saturating_add(LIMITS.header));
         let Some(path) = absolute(&entry.path().map_err(text)?) else {
             continue;
         };
@@ -99,7 +90,7 @@ fn unpack(layer: impl Read, programs: &mut Programs) -> Result<(), String> {
                 target.and_then(known)
             }
             EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse
-                if entry.size() <= LARGEST =>
+                if entry.size() <= LIMITS.file_of_image =>
             {
                 carried(&mut entry).map_err(text)?
             }
@@ -123,9 +114,28 @@ fn stored<R: Read>(entry: &Entry<'_, R>) -> u64 {
 
 /// A layer of which no more may be read than is left: names of files are held in memory, and a few
 /// kilobytes unpack to a name of any length.
-struct Rationed<R> {
+pub(super) struct Rationed<R> {
     layer: R,
     left: Rc<Cell<u64>>,
+}
+
+impl<R> Rationed<R> {
+    /// With what is left until the next file.
+    pub(super) fn new(layer: R) -> (Rationed<R>, Rc<Cell<u64>>) {
+        let left = Rc::new(Cell::new(LIMITS.header));
+        let rationed = Rationed {
+            layer,
+            left: Rc::clone(&left),
+        };
+        (rationed, left)
+    }
+}
+
+/// What is leapt over is not held.
+impl<R: Seek> Seek for Rationed<R> {
+    fn seek(&mut self, to: io::SeekFrom) -> io::Result<u64> {
+        self.layer.seek(to)
+    }
 }
 
 impl<R: Read> Read for Rationed<R> {
@@ -170,9 +180,11 @@ fn carried(file: &mut impl Read) -> io::Result<Option<Result<Vec<Carried>, Damag
         return Ok(None);
     }
     file.read_to_end(&mut bytes)?;
-    Ok(match program::carried(&bytes) {
-        Ok(program::Found::Sets(sets)) => Some(Ok(sets)),
-        Ok(_) | Err(Damage::Program(_)) => None,
-        Err(damage) => Some(Err(damage)),
-    })
+    Ok(
+        match program::carried(io::Cursor::new(bytes), LIMITS.program) {
+            Ok(program::Found::Sets(sets)) => Some(Ok(sets)),
+            Ok(_) | Err(Damage::Program(_)) => None,
+            Err(damage) => Some(Err(damage)),
+        },
+    )
 }

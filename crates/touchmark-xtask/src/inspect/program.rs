@@ -1,8 +1,11 @@
 //! The section in a program: ELF, Mach-O and PE, of any width and byte order.
 
-use object::read::macho::{FatArch, MachOFatFile32, MachOFatFile64};
-use object::{FileKind, Object, ObjectSection};
+use std::io::{Read, Seek};
 
+use object::read::macho::{FatArch, MachOFatFile32, MachOFatFile64};
+use object::{FileKind, Object, ObjectSection, ReadCache, ReadCacheOps, ReadRef};
+
+use super::bounded::{Bounded, Left};
 use super::section::sets;
 use super::{Carried, Damage};
 
@@ -32,27 +35,47 @@ pub(super) fn is_program(head: &[u8]) -> bool {
     magics.iter().any(|magic| head.starts_with(magic))
 }
 
-/// Reads and checks the sets of a program.
-pub(super) fn carried(bytes: &[u8]) -> Result<Found, Damage> {
+/// Reads and checks the sets of a program. Of a file of any size, only what leads to them is held in memory, and no
+/// more than the limit.
+pub(super) fn carried(file: impl Read + Seek, limit: u64) -> Result<Found, Damage> {
+    let cache = ReadCache::new(file);
+    let left = Left::new(limit);
+    let data = Bounded::new(&cache, &left);
+    let found = sections(data).and_then(|sections| match sections {
+        Some(sections) => checked(sections),
+        None => Ok(Found::NoProgram),
+    });
+    match found {
+        Err(_) if left.is_exceeded() => Err(Damage::TooLarge { limit }),
+        found => found,
+    }
+}
+
+/// None where it is no program.
+fn sections<R: ReadCacheOps>(data: Bounded<'_, R>) -> Result<Option<Vec<&[u8]>>, Damage> {
     let broken = |error: object::Error| Damage::Program(error.to_string());
     let mut sections = Vec::new();
-    match FileKind::parse(bytes) {
+    match FileKind::parse(data) {
         Ok(FileKind::MachOFat32) => {
-            let file = MachOFatFile32::parse(bytes).map_err(broken)?;
+            let file = MachOFatFile32::parse(data).map_err(broken)?;
             for part in file.arches() {
-                of_one(part.data(bytes).map_err(broken)?, &mut sections)?;
+                of_one(data.part(part.file_range()), &mut sections)?;
             }
         }
         Ok(FileKind::MachOFat64) => {
-            let file = MachOFatFile64::parse(bytes).map_err(broken)?;
+            let file = MachOFatFile64::parse(data).map_err(broken)?;
             for part in file.arches() {
-                of_one(part.data(bytes).map_err(broken)?, &mut sections)?;
+                of_one(data.part(part.file_range()), &mut sections)?;
             }
         }
-        Ok(_) => of_one(bytes, &mut sections)?,
-        Err(error) if is_program(bytes) => return Err(broken(error)),
-        Err(_) => return Ok(Found::NoProgram),
+        Ok(_) => of_one(data, &mut sections)?,
+        Err(error) if data.read_bytes_at(0, 4).is_ok_and(is_program) => return Err(broken(error)),
+        Err(_) => return Ok(None),
     }
+    Ok(Some(sections))
+}
+
+fn checked(sections: Vec<&[u8]>) -> Result<Found, Damage> {
     let mut out: Vec<Carried> = Vec::new();
     for section in sections {
         for set in sets(section)? {
@@ -69,9 +92,12 @@ pub(super) fn carried(bytes: &[u8]) -> Result<Found, Damage> {
 }
 
 /// The sections of one program, of which an object file that is not linked may have several.
-fn of_one<'a>(bytes: &'a [u8], out: &mut Vec<&'a [u8]>) -> Result<(), Damage> {
+fn of_one<'a, R: ReadCacheOps>(
+    data: Bounded<'a, R>,
+    out: &mut Vec<&'a [u8]>,
+) -> Result<(), Damage> {
     let broken = |error: object::Error| Damage::Program(error.to_string());
-    let file = object::File::parse(bytes).map_err(broken)?;
+    let file = object::File::parse(data).map_err(broken)?;
     for section in file.sections() {
         // A name that can't be read is not ours.
         if matches!(section.name(), Ok(".touchmark" | "__touchmark" | ".tmark")) {

@@ -340,7 +340,7 @@ fn log_of_the_folder() {
     }
     let mut checkout = Checkout::new(own_file());
     checkout.up();
-    touchmark_engine::logs(&checkout.settings, false).unwrap();
+    touchmark_engine::logs(&checkout.settings, false, &mut std::io::stdout()).unwrap();
 }
 
 #[test]

@@ -97,6 +97,21 @@ pub(super) fn unknown(path: &Path) -> Error {
     )
 }
 
+/// A hook that is a link to a file which is not the repository's.
+pub(super) fn elsewhere(path: &Path) -> Error {
+    let target = fs::read_link(path).unwrap_or_default();
+    refused(
+        &format!(
+            "`{}` is a link to `{}`, which is not in this repository",
+            path.display(),
+            target.display()
+        ),
+        format!(
+            "delete the link, or let what it leads to run `{LINE}`, and end with its exit code"
+        ),
+    )
+}
+
 /// git leaves out a hook that is not executable; with our lines in it, it would begin to run.
 pub(super) fn is_executable(path: &Path) -> Result<(), Error> {
     #[cfg(unix)]

@@ -2,7 +2,7 @@
 
 use std::env;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use touchmark::{Kind, MigrationId};
 use touchmark_core::Migration;
@@ -160,7 +160,7 @@ fn prove(
         against_file("applied", &script.up, file, files),
         screen.is_json(),
     ) {
-        screen.print(paint(&diff).trim_end());
+        screen.print_in_colour(paint(&diff).trim_end());
     }
     refuse(
         format!(
@@ -176,7 +176,7 @@ fn prove(
 /// Who accepts it: as git names them, or else the system.
 fn who(directory: &Path) -> String {
     let git = |key: &str| {
-        let output = Command::new("git")
+        let output = touchmark_engine::command("git")
             .args(["config", "--get", key])
             .current_dir(directory)
             .stdin(Stdio::null())

@@ -1,6 +1,7 @@
 //! The difference of two texts, as a person reads it.
 
 use similar::TextDiff;
+use touchmark_core::plain;
 
 use crate::screen::coloured;
 
@@ -23,9 +24,11 @@ pub(crate) fn lines(before: &str, after: &str) -> String {
         .collect()
 }
 
+/// For a terminal, with colours where it has some.
 pub(crate) fn paint(diff: &str) -> String {
+    let diff = plain(diff);
     if !coloured() {
-        return diff.to_owned();
+        return diff.into_owned();
     }
     use anstyle::AnsiColor::{Cyan, Green, Red};
     let mut out = String::new();

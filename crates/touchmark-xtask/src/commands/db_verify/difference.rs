@@ -56,7 +56,7 @@ impl Difference {
     fn show(&self, screen: &Screen) {
         screen.error(&self.finding.message);
         if let Some(diff) = &self.finding.diff {
-            screen.print(paint(diff).trim_end());
+            screen.print_in_colour(paint(diff).trim_end());
         }
         screen.help(&self.help);
     }

@@ -5,7 +5,7 @@ use std::{env, fs, io};
 
 use touchmark_core::environments::{Environments, FILE, is_environment};
 use touchmark_core::lock::Entry;
-use touchmark_engine::Database;
+use touchmark_engine::{Database, replace_file};
 
 use super::database::Held;
 use crate::commands::db_new::version;
@@ -103,7 +103,8 @@ pub(crate) fn write(project: &Project, text: &str, new: &Environments) -> Result
     let new = new.to_string();
     let differs = new != text.replace("\r\n", "\n");
     if differs {
-        fs::write(&path, &new).map_err(|source| Error::io("write", &path, source))?;
+        replace_file(&path, new.as_bytes(), 0o666)
+            .map_err(|source| Error::io("write", &path, source))?;
     }
     Ok(differs)
 }

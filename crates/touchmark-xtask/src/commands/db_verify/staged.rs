@@ -75,7 +75,7 @@ fn verify(
 
 fn show(looked: &Looked, fixed: bool, is_ci: bool, screen: &Screen) {
     for warning in &looked.warnings {
-        screen.aside(warning.render(coloured()));
+        screen.aside_in_colour(warning.render(coloured()));
     }
     for found in &looked.findings {
         screen.report(&found.diagnostic);

@@ -1,5 +1,6 @@
 //! Programs that are not what they say.
 
+use std::io::Cursor;
 use std::sync::LazyLock;
 
 use proptest::prelude::*;
@@ -8,13 +9,17 @@ use touchmark_core::encoded::{DecodeError, Encoded};
 use touchmark_core::{Checksum, Kind, PlaceholderKind};
 
 use super::*;
-use crate::inspect::program::carried;
-use crate::inspect::{Damage, section::sets};
+use crate::inspect::program::{Found, carried as carried_by};
+use crate::inspect::{Damage, LIMITS, section::sets};
+
+fn of(program: &[u8]) -> Result<Found, Damage> {
+    carried_by(Cursor::new(program), LIMITS.program)
+}
 
 #[track_caller]
 fn check(section: &[u8], expected: Damage) {
     assert_eq!(sets(section).unwrap_err(), expected);
-    assert_eq!(carried(&elf(section)).unwrap_err(), expected);
+    assert_eq!(of(&elf(section)).unwrap_err(), expected);
 }
 
 /// Makes the digest good again, as a forger does.
@@ -120,7 +125,7 @@ fn something_else_behind_it() {
 fn cut_off_programs() {
     let program = elf(&section("app", &FILES));
     for there in (4..program.len()).step_by(37) {
-        assert!(carried(&program[..there]).is_err(), "{there}");
+        assert!(of(&program[..there]).is_err(), "{there}");
     }
 }
 
@@ -141,9 +146,9 @@ proptest! {
                 let at = at.index(bytes.len());
                 bytes[at] = *value;
             }
-            let _ = (sets(&bytes), carried(&bytes));
+            let _ = (sets(&bytes), of(&bytes));
             let there = &bytes[..cut.index(bytes.len())];
-            let _ = (sets(there), carried(there));
+            let _ = (sets(there), of(there));
         }
         // And with the digest made good again, so that all of it is read.
         let mut set = SET.clone();
@@ -153,4 +158,44 @@ proptest! {
         }
         let _ = sets(&sealed(set));
     }
+}
+
+/// A section that says it is large, in a file that is, because it has a hole.
+#[test]
+fn a_section_that_fills_no_memory() {
+    let section = section("shop", &FILES);
+    let mut program = elf(&section);
+    let size = section.len() as u64;
+    let at = program
+        .windows(8)
+        .rposition(|bytes| bytes == size.to_le_bytes());
+    let huge: u64 = 1 << 40;
+    program[at.unwrap()..][..8].copy_from_slice(&huge.to_le_bytes());
+    let file = tempfile::tempfile().unwrap();
+    std::io::Write::write_all(&mut &file, &program).unwrap();
+    let limit = LIMITS.program;
+    // As long as it says, and much shorter than that.
+    file.set_len(huge + program.len() as u64).unwrap();
+    assert_eq!(
+        carried_by(&file, limit).unwrap_err(),
+        Damage::TooLarge { limit }
+    );
+    let text = Damage::TooLarge { limit }.to_string();
+    assert_eq!(
+        text,
+        "says that it holds more than 512 MiB of tables and migrations, and no more is read of it"
+    );
+    file.set_len(program.len() as u64).unwrap();
+    assert!(matches!(carried_by(&file, limit), Err(Damage::Program(_))));
+}
+
+/// A file with debug information may be larger than what is held of it.
+#[test]
+fn a_large_program_that_carries_little() {
+    let mut program = elf(&section("shop", &FILES));
+    program.resize(program.len() + (1 << 20), 0);
+    assert!(matches!(
+        carried_by(Cursor::new(program), 1 << 18),
+        Ok(Found::Sets(_))
+    ));
 }

@@ -1,12 +1,13 @@
 //! Every format of a program. Linked ones of this machine are in the tests of `db-inspect`.
 
 use super::*;
+use crate::inspect::LIMITS;
 use crate::inspect::program::{Found, carried};
 
 /// The names of the packages, and of all migrations.
 #[track_caller]
 fn check(program: &[u8], expected: &str) {
-    let found = match carried(program).unwrap() {
+    let found = match carried(std::io::Cursor::new(program), LIMITS.program).unwrap() {
         Found::NoProgram => "no program".to_owned(),
         Found::Nothing => "nothing".to_owned(),
         Found::Sets(sets) => {

@@ -33,7 +33,7 @@ pub(super) fn finding(finding: &Finding, screen: &Screen) {
     }
     screen.error(finding.message());
     if let Some(diff) = finding.diff() {
-        screen.print(paint(&diff).trim_end());
+        screen.print_in_colour(paint(&diff).trim_end());
     }
     screen.help(finding.help());
 }

@@ -100,7 +100,16 @@ const RULES: [(&str, &str); 11] = [
 pub(crate) fn write_sarif(looked: &Looked, path: &Path) -> Result<(), Error> {
     // Serializing a value to a string can't fail.
     let text = serde_json::to_string_pretty(&sarif(looked)).unwrap_or_default();
-    fs::write(path, text + "\n").map_err(|source| Error::io("write", path, source))
+    let text = text + "\n";
+    // A device or a pipe, as `/dev/stdout` is, is written to; a file is replaced, and a link with it.
+    let is_stream = fs::metadata(path).is_ok_and(|meta| !meta.is_file())
+        || path.starts_with("/dev")
+        || path.starts_with("/proc");
+    let written = match is_stream {
+        true => fs::write(path, text),
+        false => touchmark_engine::replace_file(path, text.as_bytes(), 0o666),
+    };
+    written.map_err(|source| Error::io("write", path, source))
 }
 
 fn sarif(looked: &Looked) -> Value {

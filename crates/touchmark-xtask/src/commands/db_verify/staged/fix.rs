@@ -5,6 +5,7 @@ use std::fs;
 
 use touchmark_core::lock::{self, Entry, FILE, Lock};
 use touchmark_core::{FileName, file_name};
+use touchmark_engine::replace_file;
 
 use super::look::Looked;
 use crate::error::Error;
@@ -36,7 +37,8 @@ pub(crate) fn fix(looked: &Looked, project: &Project) -> Result<bool, Error> {
         .map(|text| text.replace("\r\n", "\n"));
     // Somebody who works on the file keeps what was written.
     if present == before.map(|text| text.replace("\r\n", "\n")) {
-        fs::write(&file, &text).map_err(|source| Error::io("write", &file, source))?;
+        replace_file(&file, text.as_bytes(), 0o666)
+            .map_err(|source| Error::io("write", &file, source))?;
     }
     Ok(true)
 }
