@@ -6,7 +6,7 @@ use std::ops::Range;
 use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 
-use crate::plain::plain;
+use crate::plain::{plain, plain_in_place};
 
 /// A longer line is not shown: it is data, and a terminal would show none of it usefully.
 const LONGEST_LINE: usize = 10_000;
@@ -130,7 +130,6 @@ impl Diagnostic {
             Severity::Error => Level::ERROR,
             Severity::Warning => Level::WARNING,
         };
-        // What a terminal would carry out in the source line, the renderer itself shows as a sign.
         let (message, file) = (plain(&self.message), plain(&self.file));
         let label = self
             .place
@@ -138,10 +137,15 @@ impl Diagnostic {
             .map(|place| plain(&place.label))
             .unwrap_or_default();
         let help = self.help.as_deref().map(plain);
+        let source = self
+            .place
+            .as_ref()
+            .map(|place| plain_in_place(&place.source));
+        let source = source.unwrap_or_default();
         let title = level.primary_title(&*message);
         let primary = match &self.place {
             Some(place) if !place.source.is_empty() => title.element(
-                Snippet::source(place.source.as_str())
+                Snippet::source(source.as_str())
                     .line_start(place.line)
                     .path(&*file)
                     .annotation(

@@ -16,6 +16,17 @@ pub fn plain(text: &str) -> Cow<'_, str> {
     }
 }
 
+/// The same where positions in the text count: nothing changes its length. What is one byte long stays; the renderer of
+/// diagnostics shows a sign for it.
+pub(crate) fn plain_in_place(text: &str) -> String {
+    let shown = |c: char| match (is_carried_out(c), c.len_utf8()) {
+        (true, 2) => '\u{bf}',
+        (true, 3) => '\u{fffd}',
+        _ => c,
+    };
+    text.chars().map(shown).collect()
+}
+
 fn is_carried_out(c: char) -> bool {
     let turns = matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     turns || c.is_control() && !matches!(c, '\n' | '\t')
@@ -24,6 +35,14 @@ fn is_carried_out(c: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_line_keeps_its_length() {
+        let line = "\u{9b}8m\u{202e}\u{61c}é\u{1b}";
+        let shown = plain_in_place(line);
+        assert_eq!(shown, "¿8m\u{fffd}¿é\u{1b}");
+        assert_eq!(shown.len(), line.len());
+    }
 
     #[test]
     fn nothing_is_carried_out() {

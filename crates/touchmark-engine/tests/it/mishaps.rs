@@ -1,12 +1,7 @@
 //! What happens to a private cluster, and what is made of it.
 
 use std::{
-    fs,
-    net::TcpListener,
-    os::unix::fs::PermissionsExt,
-    path::PathBuf,
-    process::Command,
-    thread,
+    fs, net::TcpListener, os::unix::fs::PermissionsExt, path::PathBuf, process::Command, thread,
     time::Duration,
 };
 

@@ -4,7 +4,7 @@ mod commits;
 mod framework;
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
 use crate::repository::{Repository, git, program, seen, write_program};
@@ -133,6 +133,100 @@ fn hooks_of_others_are_left_alone() {
     repository.git(&["config", "core.hooksPath", &outside.display().to_string()]);
     seen!(repository.run(&["db-hook", "install"]));
     assert!(!outside.exists());
+}
+
+#[track_caller]
+fn refuses_the_link(repository: &Repository, target: &Path) {
+    for action in ["install", "uninstall"] {
+        let run = repository.run(&["db-hook", action]);
+        assert_eq!(run.code, 14, "{}", run.screen());
+        let expected = format!(
+            "error: `{}` is a link to `{}`, which is not in this repository\n\
+             help: delete the link, or let what it leads to run `cargo xtask db-verify --staged`, and end with its \
+             exit code\n",
+            fs::canonicalize(repository.path(".git/hooks"))
+                .unwrap()
+                .join("pre-commit")
+                .display(),
+            target.display()
+        );
+        assert_eq!(run.stderr, expected);
+    }
+}
+
+#[test]
+fn a_hook_that_is_a_link_out_of_the_repository_is_left_alone() {
+    let repository = Repository::new();
+    let own = "#!/bin/sh\n# of all repositories\n";
+    let shared = repository.beside("shared");
+    write_program(&shared, own);
+    fs::create_dir_all(repository.path(".git/hooks")).unwrap();
+    let link = repository.path(".git/hooks/pre-commit");
+    symlink(&shared, &link).unwrap();
+    refuses_the_link(&repository, &shared);
+    assert_eq!(fs::read_to_string(&shared).unwrap(), own);
+
+    // Where nothing is yet, nothing is made.
+    fs::remove_file(&link).unwrap();
+    let nowhere = repository.beside("nowhere");
+    symlink(&nowhere, &link).unwrap();
+    refuses_the_link(&repository, &nowhere);
+    assert!(!nowhere.exists());
+
+    // The directory may lead away, too.
+    fs::remove_dir_all(repository.path(".git/hooks")).unwrap();
+    let hooks = repository.beside("hooks");
+    fs::create_dir(&hooks).unwrap();
+    symlink(&hooks, repository.path(".git/hooks")).unwrap();
+    let run = repository.run(&["db-hook", "install"]);
+    assert_eq!(run.code, 14, "{}", run.screen());
+    assert!(
+        run.stderr.contains("which is not in this repository"),
+        "{}",
+        run.stderr
+    );
+    assert_eq!(fs::read_dir(&hooks).unwrap().count(), 0);
+}
+
+#[test]
+fn a_hook_that_is_a_link_within_the_repository_is_kept_there() {
+    let repository = Repository::new();
+    let own = "#!/bin/sh\necho ours\n";
+    let kept = repository.path("scripts/pre-commit");
+    fs::create_dir_all(kept.parent().unwrap()).unwrap();
+    write_program(&kept, own);
+    fs::create_dir_all(repository.path(".git/hooks")).unwrap();
+    let link = repository.path(".git/hooks/pre-commit");
+    symlink("../../scripts/pre-commit", &link).unwrap();
+    let run = repository.ok(&["db-hook", "install"]);
+    assert!(
+        run.stderr.contains("Installed scripts/pre-commit"),
+        "{}",
+        run.stderr
+    );
+    assert!(link.is_symlink());
+    assert!(
+        fs::read_to_string(&kept)
+            .unwrap()
+            .contains("db-verify --staged")
+    );
+    let mode = fs::metadata(&kept).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o755);
+    repository.ok(&["db-hook", "uninstall"]);
+    assert_eq!(fs::read_to_string(&kept).unwrap(), own);
+    assert!(link.is_symlink());
+}
+
+#[test]
+fn a_hook_that_has_no_end_is_none_of_ours() {
+    let repository = Repository::new();
+    fs::create_dir_all(repository.path(".git/hooks")).unwrap();
+    let path = hook(&repository);
+    fs::File::create(&path).unwrap().set_len(1 << 40).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    let run = repository.run(&["db-hook", "install"]);
+    assert_eq!(run.code, 14, "{}", run.screen());
+    assert!(run.stderr.contains("is no shell script"), "{}", run.stderr);
 }
 
 #[test]

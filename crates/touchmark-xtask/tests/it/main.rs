@@ -33,6 +33,7 @@ mod stamp;
 mod status;
 mod tampered;
 mod tls;
+mod terminal;
 mod troubleshooting;
 mod verify;
 

@@ -40,7 +40,7 @@ impl Checked {
                 "{} is there, and defined differently: `-` by the migrations, `+` in this database",
                 object.object
             ));
-            screen.aside(paint(&object.diff));
+            screen.aside_in_colour(paint(&object.diff));
         }
         for missing in &self.missing {
             match &missing.named {

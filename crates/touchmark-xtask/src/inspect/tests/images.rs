@@ -330,3 +330,22 @@ fn images_that_are_none() {
     let error = found(&(folder, path), &Options::default());
     assert_eq!(error, "`image.tar` is compressed with gzip");
 }
+
+/// The outer archive, which is a file with a hole.
+#[test]
+fn a_name_in_an_archive_that_has_no_end() {
+    let mut name = Header::new_gnu();
+    name.set_entry_type(EntryType::GNULongName);
+    name.set_size(1 << 40);
+    name.set_cksum();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("image.tar");
+    fs::write(&path, name.as_bytes()).unwrap();
+    let file = fs::File::options().write(true).open(&path).unwrap();
+    file.set_len((1 << 40) + 2048).unwrap();
+    let found = found(&(folder, path), &Options::default());
+    assert!(
+        found.ends_with("the name of a file in it has no end"),
+        "{found}"
+    );
+}
