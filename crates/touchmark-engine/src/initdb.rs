@@ -23,7 +23,7 @@ pub(crate) fn run(
     // C.UTF-8 sorts the same everywhere and knows every letter; where there is none, C is what is always there.
     let mut last = String::new();
     for locale in ["C.UTF-8", "C"] {
-        let mut command = account::command(account, &installation.program("initdb"));
+        let mut command = account::command(account, installation.program("initdb"));
         command
             .arg("-D")
             .arg(data)

@@ -45,7 +45,8 @@ fn of(given: &OsStr) -> OsString {
     env::join_paths(env::split_paths(given).filter(counts)).unwrap_or_default()
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use std::{fs, os::unix::fs::PermissionsExt};
 

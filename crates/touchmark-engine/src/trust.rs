@@ -129,7 +129,8 @@ pub(crate) fn is_root() -> bool {
     user() == 0
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use std::{
         fs,

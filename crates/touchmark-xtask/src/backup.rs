@@ -22,6 +22,9 @@ use crate::{database, exit_code, json};
 /// `cargo clean` would delete them.
 const DIRECTORY: &str = "backups";
 
+/// What is kept of the words of a program, in bytes.
+const MOST_SAID: u64 = 1 << 20;
+
 /// Takes it. `file` is what was typed; without one, it is named after the database and the time.
 pub(crate) fn take(
     file: Option<&Path>,
@@ -207,7 +210,11 @@ fn run(
     let stderr = child.stderr.take();
     let said = std::thread::spawn(move || {
         let mut bytes = Vec::new();
-        let _ = stderr.map(|mut stderr| stderr.read_to_end(&mut bytes));
+        if let Some(mut stderr) = stderr {
+            // A server may have any number of words for it; the rest is only read.
+            let _ = stderr.by_ref().take(MOST_SAID).read_to_end(&mut bytes);
+            let _ = std::io::copy(&mut stderr, &mut std::io::sink());
+        }
         String::from_utf8_lossy(&bytes).into_owned()
     });
     let status = wait(&mut child, interrupts, progress);

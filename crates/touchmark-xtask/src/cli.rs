@@ -32,7 +32,7 @@ Examples:
 
 /// Runs the developer's PostgreSQL, migrates it, and proves that what was applied has not been
 /// changed since.
-#[derive(Debug, Parser)]
+#[derive(Parser)]
 #[command(
     name = "cargo xtask",
     bin_name = "cargo xtask",
@@ -48,8 +48,8 @@ pub(crate) struct Cli {
     pub command: Command,
 }
 
-/// What every command takes.
-#[derive(Debug, Clone, Default, Args)]
+/// What every command takes. Not `Debug`, because a URL has a password and a placeholder may have a secret.
+#[derive(Clone, Default, Args)]
 pub(crate) struct Global {
     /// Change to this directory first
     #[arg(

@@ -16,6 +16,12 @@ use crate::programs;
 /// How long a question to the engine may take. Starting and pulling have no such limit.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// What is kept of the output, in bytes: a container may print for ever. The rest is only read.
+const MOST: usize = 16 << 20;
+
+/// A longer line is handled in parts.
+const LONGEST_LINE: u64 = 1 << 20;
+
 /// Names the Compose program where the choice made here does not suit: `docker-compose`, or a path.
 const OVERRIDE: &str = "TOUCHMARK_COMPOSE";
 
@@ -213,7 +219,9 @@ pub fn run(
                 } else {
                     &mut output.stdout
                 };
-                text.push_str(&line);
+                if text.len() < MOST {
+                    text.push_str(&line);
+                }
             }
             Err(RecvTimeoutError::Timeout) if patience.is_none() => {}
             Err(RecvTimeoutError::Timeout) => {
@@ -246,7 +254,13 @@ fn read_lines(
     thread::spawn(move || {
         let mut reader = BufReader::new(pipe);
         let mut bytes = Vec::new();
-        while matches!(reader.read_until(b'\n', &mut bytes), Ok(1..)) {
+        while matches!(
+            reader
+                .by_ref()
+                .take(LONGEST_LINE)
+                .read_until(b'\n', &mut bytes),
+            Ok(1..)
+        ) {
             if sender
                 .send((is_error, String::from_utf8_lossy(&bytes).into_owned()))
                 .is_err()
@@ -333,6 +347,23 @@ mod tests {
         ] {
             assert_eq!(said(&output(stderr)), expected);
         }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn of_endless_output_a_part_is_kept() {
+        let mut command = Command::new("sh");
+        command.args([
+            "-c",
+            "head -c 50000000 /dev/zero; echo; yes | head -c 1000000; echo end >&2",
+        ]);
+        let output = run(command, None, &mut |line| {
+            assert!(line.len() as u64 <= LONGEST_LINE)
+        });
+        let output = output.unwrap_or_else(|problem| panic!("{problem}"));
+        assert!(output.success);
+        assert!(output.stdout.len() <= MOST + LONGEST_LINE as usize);
+        assert_eq!(output.stderr, "end\n");
     }
 
     #[cfg(unix)]

@@ -1,11 +1,9 @@
 //! The compose file as text: which variables it wants. What it means is asked of Compose itself.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use super::ComposeProblem;
+use crate::files;
 
 /// The file and the override beside it, which Compose reads too when nobody names a file.
 #[derive(Debug)]
@@ -44,12 +42,12 @@ impl ComposeFile {
         );
         let mut text = String::new();
         for path in &paths {
-            text.push_str(&fs::read_to_string(path).map_err(|error| {
-                ComposeProblem::InvalidFile {
+            text.push_str(
+                &files::text_of(path).map_err(|error| ComposeProblem::InvalidFile {
                     path: path.clone(),
                     detail: error.to_string(),
-                }
-            })?);
+                })?,
+            );
             text.push('\n');
         }
         Ok(ComposeFile { paths, text })

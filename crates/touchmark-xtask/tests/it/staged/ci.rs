@@ -41,6 +41,20 @@ fn annotations_for_github() {
     );
 }
 
+/// A link may have come with the checkout.
+#[test]
+fn sarif_is_written_through_no_link() {
+    let repository = Repository::new();
+    let other = repository.beside("other");
+    std::fs::write(&other, "other").unwrap();
+    std::os::unix::fs::symlink(&other, repository.path("found.sarif")).unwrap();
+    repository.ok(&["db-verify", "--ci", "--sarif", "found.sarif"]);
+    assert_eq!(std::fs::read_to_string(&other).unwrap(), "other");
+    assert!(repository.read("found.sarif").contains("sarif-2.1.0"));
+    let run = repository.ok(&["db-verify", "--ci", "--sarif", "/dev/stdout"]);
+    assert!(run.stdout.contains("sarif-2.1.0"), "{}", run.screen());
+}
+
 #[test]
 fn sarif() {
     let repository = wrong("größe");
