@@ -229,13 +229,29 @@ impl fmt::Display for Diagnostic {
 pub struct Problems {
     /// Errors and warnings.
     pub diagnostics: Vec<Diagnostic>,
+    /// What to do where it is not known whether the files are new.
+    pub advice: Option<&'static str>,
 }
+
+/// There is no lock, so the files may be a history that was applied long ago.
+const WHERE_APPLIED: &str = "a file that is applied already is left as it is: `cargo xtask db-lock --seal` locks it, or says why it can't be carried out";
 
 impl Problems {
     /// Puts diagnostics into order.
     pub fn new(mut diagnostics: Vec<Diagnostic>) -> Problems {
         diagnostics.sort_by(|a, b| a.order().cmp(&b.order()));
-        Problems { diagnostics }
+        Problems {
+            diagnostics,
+            advice: None,
+        }
+    }
+
+    /// The same, with what is right for files that are applied.
+    pub(crate) fn where_applied(self) -> Problems {
+        Problems {
+            advice: Some(WHERE_APPLIED),
+            ..self
+        }
     }
 
     /// How many of them are errors.
@@ -251,10 +267,14 @@ impl Problems {
 
     /// Shows all as rustc does, each followed by an empty line.
     pub fn render(&self, coloured: bool) -> String {
-        self.diagnostics
-            .iter()
+        let diagnostics = self.diagnostics.iter();
+        let mut out: String = diagnostics
             .map(|diagnostic| diagnostic.render(coloured) + "\n")
-            .collect()
+            .collect();
+        if let Some(advice) = self.advice {
+            out += &format!("help: {advice}\n\n");
+        }
+        out
     }
 }
 
@@ -262,6 +282,7 @@ impl From<Diagnostic> for Problems {
     fn from(diagnostic: Diagnostic) -> Problems {
         Problems {
             diagnostics: vec![diagnostic],
+            advice: None,
         }
     }
 }

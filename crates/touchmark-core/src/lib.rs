@@ -36,14 +36,17 @@ pub use config::Config;
 pub use diagnostic::{Diagnostic, Place, Problems, Severity};
 pub use directive::recorded;
 pub use expansion::is_expansion;
-pub use migration::{Directives, Kind, Migration, MigrationSet, Script, Statement, StatementKind};
+pub use migration::{
+    Adaptation, Directives, Isolation, Kind, Migration, MigrationSet, Script, Statement,
+    StatementKind,
+};
 pub use placeholder::{Expanded, Hole, Placeholder, PlaceholderKind, is_placeholder_name};
 #[cfg(feature = "resolve")]
 pub use plain::plain;
 #[cfg(feature = "resolve")]
 pub use resolve::{
-    FileName, ResolveOptions, Resolved, check, directives, file_name, file_names, is_cosmetic,
-    resolve, semantic,
+    FileName, ResolveOptions, Resolved, adapted, check, directives, file_name, file_names,
+    is_cosmetic, resolve, resolve_locked, semantic,
 };
 #[cfg(feature = "resolve")]
 pub use sql::{Reach, beyond_the_database};

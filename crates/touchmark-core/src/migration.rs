@@ -1,6 +1,7 @@
 //! One migration as it was read from its files.
 
 use std::fmt;
+use std::ops::Range;
 use std::time::Duration;
 
 use crate::{Checksum, Hole, Placeholder};
@@ -101,6 +102,46 @@ pub struct Script {
     pub statements: Vec<Statement>,
     /// Where placeholders stand in it, in order.
     pub holes: Vec<Hole>,
+    /// How it is carried out, where that is not as it stands.
+    pub adaptation: Option<Adaptation>,
+}
+
+/// How a locked text is carried out that another tool has applied, and that a run would not carry
+/// out as it stands. It is a function of the text, so it is neither hashed nor written down.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Adaptation {
+    /// What is executed, in order: the statements of the one transaction; or, without one, each
+    /// transaction of the text as a whole, and each statement that stands outside of any.
+    pub statements: Vec<Statement>,
+    /// Whether it takes more than one transaction.
+    pub no_transaction: bool,
+    /// What is not executed, as ranges of bytes in order: the words that begin and end
+    /// transactions, and what only changes the table of the other tool.
+    pub skipped: Vec<Range<usize>>,
+    /// What its transactions are isolated by.
+    pub isolation: Option<Isolation>,
+}
+
+/// The isolation level of a transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Isolation {
+    /// `READ COMMITTED`, and `READ UNCOMMITTED`, which the server takes for the same.
+    ReadCommitted,
+    /// `REPEATABLE READ`
+    RepeatableRead,
+    /// `SERIALIZABLE`
+    Serializable,
+}
+
+impl fmt::Display for Isolation {
+    /// As it is written in SQL.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Isolation::ReadCommitted => "READ COMMITTED",
+            Isolation::RepeatableRead => "REPEATABLE READ",
+            Isolation::Serializable => "SERIALIZABLE",
+        })
+    }
 }
 
 /// The header directives of a file: `-- touchmark: …` lines at its top.
@@ -149,6 +190,8 @@ pub enum StatementKind {
         table: String,
         /// Name of the index, which lives in the table's schema.
         index: String,
+        /// Whether it has `IF NOT EXISTS`, with which the server passes over an invalid index too.
+        if_not_exists: bool,
     },
     /// `DROP INDEX CONCURRENTLY`: done when the index is gone.
     DropIndexConcurrently {

@@ -4,6 +4,7 @@
 //! literal or a quoted identifier in the place of each.
 
 use std::fmt;
+use std::ops::Range;
 
 /// A placeholder that the configuration declares.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,7 +46,8 @@ pub struct Hole {
     pub placeholder: usize,
 }
 
-/// A text with its placeholders replaced, which knows where it came from.
+/// A text as it is executed, which knows where it came from: with its placeholders replaced, or
+/// without some of its statements.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Expanded {
     /// The text as it is executed.
@@ -74,6 +76,20 @@ impl Expanded {
         }
         out.push_str(sql.get(at..)?);
         Some(Expanded { sql: out, ends })
+    }
+
+    /// The text with blanks in the place of some ranges, so that every other byte is where it was;
+    /// `None` where a range is not one of the text.
+    pub fn without(sql: &str, ranges: &[Range<usize>]) -> Option<Expanded> {
+        let mut out = sql.to_owned();
+        for range in ranges {
+            let length = sql.get(range.clone())?.len();
+            out.replace_range(range.clone(), &" ".repeat(length));
+        }
+        Some(Expanded {
+            sql: out,
+            ends: Vec::new(),
+        })
     }
 
     /// The byte of the text as it is written that a byte of this one comes from. What is inside of

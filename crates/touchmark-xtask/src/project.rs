@@ -7,7 +7,10 @@ use std::path::{Component, Path, PathBuf};
 use touchmark::{Migrator, Set};
 use touchmark_build::manifest;
 use touchmark_core::encoded::{self, Home};
-use touchmark_core::{Config, MigrationSet, Placeholder, Problems, ResolveOptions, resolve};
+use touchmark_core::lock::{Lock, LockState};
+use touchmark_core::{
+    Config, MigrationSet, Placeholder, Problems, ResolveOptions, resolve, resolve_locked,
+};
 use touchmark_engine::Settings;
 
 use crate::cli::Global;
@@ -173,11 +176,23 @@ impl Project {
         Ok(files)
     }
 
-    /// Reads and checks the migrations, and gives what is odd.
-    pub(crate) fn check(&self) -> Result<(Files, Problems), Error> {
+    /// The migrations, as far as they can be carried out, whatever else is wrong with them: as if
+    /// the lock were this one.
+    pub(crate) fn sealed(&self, lock: Lock) -> Result<MigrationSet, Error> {
+        let lock = LockState::Present(lock);
+        let resolved = resolve_locked(&self.directory, &self.options(), lock);
+        Ok(resolved.map_err(Error::Files)?.set)
+    }
+
+    fn options(&self) -> ResolveOptions {
         let mut options = ResolveOptions::new(self.label.as_str());
         options.placeholders.clone_from(&self.config.placeholders);
-        let resolved = resolve(&self.directory, &options).map_err(Error::Files)?;
+        options
+    }
+
+    /// Reads and checks the migrations, and gives what is odd.
+    pub(crate) fn check(&self) -> Result<(Files, Problems), Error> {
+        let resolved = resolve(&self.directory, &self.options()).map_err(Error::Files)?;
         let bytes = encoded::encode(&resolved.set, &self.home);
         let files = Files {
             set: resolved.set,

@@ -235,7 +235,7 @@ pub enum Error {
         id: MigrationId,
     },
     /// The connection goes through a pooler that gives each transaction another session.
-    #[error("{id} can't run through a pooler: it runs without a transaction")]
+    #[error("{id} can't run through a pooler: it runs without a transaction, or at an isolation level of its own")]
     Pooled {
         /// Which migration.
         id: MigrationId,

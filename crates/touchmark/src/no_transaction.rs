@@ -28,7 +28,7 @@ use crate::transaction::{
 use crate::{Error, failed_to};
 use evidence::{Evidence, evidence};
 
-pub(crate) use evidence::in_the_way_sql;
+pub(crate) use evidence::{in_the_way_sql, invalid_index_sql};
 
 /// Applies the migration, or takes it up again where `row` says that it stopped.
 pub(crate) fn apply(

@@ -218,8 +218,10 @@ fn apply(
     rows: &Rows,
     newest: Option<&MigrationId>,
 ) -> Result<(), Stop> {
-    let directives = &context.set[step.position].up.directives;
-    if !directives.no_transaction {
+    let up = &context.set[step.position].up;
+    // The statement that takes a pooler's lock is a query, after which no isolation level is taken.
+    let is_pooled = context.scope == Scope::Transaction;
+    if !up.directives.no_transaction && !(is_pooled && up.isolation.is_some()) {
         // Some of its statements may be carried out already.
         if step.action == Action::Resume {
             let id = step.id.clone();
@@ -227,7 +229,7 @@ fn apply(
         }
         return transaction::apply(session, context, step, newest);
     }
-    if context.scope == Scope::Transaction {
+    if is_pooled {
         release(session, context)?;
         return Err(Stop::Failed(Error::Pooled {
             id: step.id.clone(),

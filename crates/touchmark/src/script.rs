@@ -58,8 +58,9 @@ pub(crate) fn up(context: &Context, from: Option<i64>) -> Result<Script, Error> 
     let has_repeatable = set.iter().any(|m| m.kind == Kind::Repeatable);
     let is_computed = from.is_some() && has_repeatable;
     let without_transaction = plan.steps.iter().filter(|step| {
-        let directives = &set[step.position].up.directives;
-        directives.no_transaction
+        // The isolation level is that of the transaction, before any query.
+        let up = &set[step.position].up;
+        up.directives.no_transaction || up.isolation.is_some()
     });
     let route = Route {
         applied: versions,

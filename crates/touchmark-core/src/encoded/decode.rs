@@ -8,8 +8,8 @@ use super::{History, Home};
 use crate::migration::{file_name, label};
 use crate::placeholder::is_placeholder_name;
 use crate::{
-    Checksum, Directives, Expanded, Hole, Kind, Migration, Placeholder, PlaceholderKind, Script,
-    Statement, StatementKind,
+    Checksum, Directives, Expanded, Hole, Isolation, Kind, Migration, Placeholder, PlaceholderKind,
+    Script, Statement, StatementKind,
 };
 
 /// Why bytes are not an encoded set.
@@ -227,6 +227,7 @@ impl From<EncodedMigration<'_>> for Migration {
             directives: script.directives,
             statements: script.statements,
             holes: script.holes,
+            adaptation: None,
         };
         Migration {
             kind: encoded.kind,
@@ -259,8 +260,14 @@ pub struct EncodedScript<'a> {
     pub statements: Vec<Statement>,
     /// Where placeholders stand in it, in order.
     pub holes: Vec<Hole>,
-    /// The text with their values, once a run has given it those.
+    /// The text as it is executed, where that is not the text as it was hashed: with the values of
+    /// placeholders, once a run has given it those; or without what is skipped of it.
     pub expanded: Option<Expanded>,
+    /// Whether another tool has applied it, so that it is not carried out as it stands; then a
+    /// statement may be several.
+    pub is_adapted: bool,
+    /// What its transactions are isolated by, where it says so.
+    pub isolation: Option<Isolation>,
 }
 
 impl EncodedScript<'_> {
@@ -382,7 +389,7 @@ impl<'a> Body<'a> {
 
     fn script(&mut self) -> Result<EncodedScript<'a>, DecodeError> {
         let sql = self.string()?;
-        let (directives, has_holes) = self.directives()?;
+        let (directives, flags) = self.directives()?;
         let count = self.size()?;
         let mut statements = Vec::new();
         let mut at = 0usize;
@@ -405,20 +412,56 @@ impl<'a> Body<'a> {
             });
             at = end;
         }
+        let holes = match flags & PLACEHOLDERS {
+            0 => Vec::new(),
+            _ => self.holes(sql)?,
+        };
+        let is_adapted = flags & ADAPTED != 0;
+        let (isolation, expanded) = match is_adapted {
+            true => (self.isolation()?, self.without_skipped(sql)?),
+            false => (None, None),
+        };
         Ok(EncodedScript {
             sql,
             directives,
             statements,
-            holes: match has_holes {
-                true => self.holes(sql)?,
-                false => Vec::new(),
-            },
-            expanded: None,
+            holes,
+            expanded,
+            is_adapted,
+            isolation,
         })
     }
 
-    /// With whether there are placeholders.
-    fn directives(&mut self) -> Result<(Directives, bool), DecodeError> {
+    fn isolation(&mut self) -> Result<Option<Isolation>, DecodeError> {
+        Ok(Some(match self.number()? {
+            0 => return Ok(None),
+            READ_COMMITTED => Isolation::ReadCommitted,
+            REPEATABLE_READ => Isolation::RepeatableRead,
+            SERIALIZABLE => Isolation::Serializable,
+            _ => return Err(self.damaged()),
+        }))
+    }
+
+    /// The text without what is not executed of it; `None` where that is nothing.
+    fn without_skipped(&mut self, sql: &str) -> Result<Option<Expanded>, DecodeError> {
+        let count = self.size()?;
+        let mut skipped = Vec::new();
+        let mut at = 0usize;
+        for _ in 0..count {
+            let start = at.checked_add(self.size()?).ok_or(self.damaged())?;
+            at = start.checked_add(self.size()?).ok_or(self.damaged())?;
+            skipped.push(start..at);
+        }
+        match skipped.is_empty() {
+            true => Ok(None),
+            false => Expanded::without(sql, &skipped)
+                .map(Some)
+                .ok_or(self.damaged()),
+        }
+    }
+
+    /// With the flags that they stand in.
+    fn directives(&mut self) -> Result<(Directives, u64), DecodeError> {
         let flags = self.number()?;
         let mut millis = |flag: u64| -> Result<Option<Duration>, DecodeError> {
             Ok(match flags & flag {
@@ -437,16 +480,18 @@ impl<'a> Body<'a> {
             },
             compatible_with_previous: flags & COMPATIBLE != 0,
         };
-        Ok((directives, flags & PLACEHOLDERS != 0))
+        Ok((directives, flags))
     }
 
     fn statement_kind(&mut self) -> Result<StatementKind, DecodeError> {
-        Ok(match self.number()? {
+        let number = self.number()?;
+        Ok(match number {
             TRANSACTIONAL => StatementKind::Transactional,
-            CREATE_INDEX => StatementKind::CreateIndexConcurrently {
+            CREATE_INDEX | CREATE_INDEX_IF_NOT_EXISTS => StatementKind::CreateIndexConcurrently {
                 schema: self.schema()?,
                 table: self.owned()?,
                 index: self.owned()?,
+                if_not_exists: number == CREATE_INDEX_IF_NOT_EXISTS,
             },
             DROP_INDEX => StatementKind::DropIndexConcurrently {
                 schema: self.schema()?,

@@ -2,7 +2,7 @@
 
 use super::Home;
 use super::layout::*;
-use crate::{Kind, MigrationSet, PlaceholderKind, Script, StatementKind};
+use crate::{Adaptation, Isolation, Kind, MigrationSet, PlaceholderKind, Script, StatementKind};
 
 /// Encodes a set, with the place where it belongs. The same set always gives the same bytes.
 pub fn encode(set: &MigrationSet, home: &Home) -> Vec<u8> {
@@ -83,15 +83,21 @@ fn script(out: &mut Vec<u8>, script: &Script) {
     let lock_timeout = directives.lock_timeout.map(|d| d.as_millis() as u64);
     let statement_timeout = directives.statement_timeout.map(|d| d.as_millis() as u64);
     let flag = |set: bool, flag: u64| if set { flag } else { 0 };
+    let adaptation = script.adaptation.as_ref();
+    let (no_transaction, statements) = match adaptation {
+        Some(adaptation) => (adaptation.no_transaction, &adaptation.statements),
+        None => (directives.no_transaction, &script.statements),
+    };
     number(
         out,
-        flag(directives.no_transaction, NO_TRANSACTION)
+        flag(no_transaction, NO_TRANSACTION)
             | flag(directives.unparsed, UNPARSED)
             | flag(lock_timeout.is_some(), LOCK_TIMEOUT)
             | flag(statement_timeout.is_some(), STATEMENT_TIMEOUT)
             | flag(directives.irreversible.is_some(), IRREVERSIBLE)
             | flag(directives.compatible_with_previous, COMPATIBLE)
-            | flag(!script.holes.is_empty(), PLACEHOLDERS),
+            | flag(!script.holes.is_empty(), PLACEHOLDERS)
+            | flag(adaptation.is_some(), ADAPTED),
     );
     for timeout in [lock_timeout, statement_timeout].into_iter().flatten() {
         number(out, timeout);
@@ -99,14 +105,14 @@ fn script(out: &mut Vec<u8>, script: &Script) {
     if let Some(why) = &directives.irreversible {
         string(out, why);
     }
-    number(out, script.statements.len() as u64);
+    number(out, statements.len() as u64);
     let mut at = 0;
-    for statement in &script.statements {
+    for statement in statements {
         number(out, (statement.start - at) as u64);
         number(out, (statement.end - statement.start) as u64);
         at = statement.end;
         // Only a run without a transaction resumes at a statement, so only it needs to know more.
-        if directives.no_transaction {
+        if no_transaction {
             statement_kind(out, &statement.kind);
             out.extend_from_slice(&statement.semantic.0);
         }
@@ -120,6 +126,28 @@ fn script(out: &mut Vec<u8>, script: &Script) {
             at = hole.end;
         }
     }
+    if let Some(adaptation) = adaptation {
+        adapted(out, adaptation);
+    }
+}
+
+fn adapted(out: &mut Vec<u8>, adaptation: &Adaptation) {
+    number(
+        out,
+        match adaptation.isolation {
+            None => 0,
+            Some(Isolation::ReadCommitted) => READ_COMMITTED,
+            Some(Isolation::RepeatableRead) => REPEATABLE_READ,
+            Some(Isolation::Serializable) => SERIALIZABLE,
+        },
+    );
+    number(out, adaptation.skipped.len() as u64);
+    let mut at = 0;
+    for range in &adaptation.skipped {
+        number(out, (range.start - at) as u64);
+        number(out, range.len() as u64);
+        at = range.end;
+    }
 }
 
 fn statement_kind(out: &mut Vec<u8>, kind: &StatementKind) {
@@ -129,8 +157,16 @@ fn statement_kind(out: &mut Vec<u8>, kind: &StatementKind) {
             schema,
             table,
             index,
+            if_not_exists,
         } => {
-            number(out, CREATE_INDEX);
+            number(
+                out,
+                if *if_not_exists {
+                    CREATE_INDEX_IF_NOT_EXISTS
+                } else {
+                    CREATE_INDEX
+                },
+            );
             string(out, schema.as_deref().unwrap_or(""));
             string(out, table);
             string(out, index);

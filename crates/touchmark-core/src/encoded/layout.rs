@@ -41,6 +41,7 @@ pub(super) const STATEMENT_TIMEOUT: u64 = 8;
 pub(super) const IRREVERSIBLE: u64 = 16;
 pub(super) const COMPATIBLE: u64 = 32;
 pub(super) const PLACEHOLDERS: u64 = 64;
+pub(super) const ADAPTED: u64 = 128;
 
 // Kinds of placeholders, and whether there is a default.
 pub(super) const LITERAL: u64 = 0;
@@ -54,3 +55,9 @@ pub(super) const DROP_INDEX: u64 = 2;
 pub(super) const RERUNNABLE: u64 = 3;
 pub(super) const OPAQUE: u64 = 4;
 pub(super) const COMMITTING: u64 = 5;
+pub(super) const CREATE_INDEX_IF_NOT_EXISTS: u64 = 6;
+
+// The isolation level of an adapted script; 0 where it names none.
+pub(super) const READ_COMMITTED: u64 = 1;
+pub(super) const REPEATABLE_READ: u64 = 2;
+pub(super) const SERIALIZABLE: u64 = 3;

@@ -4,8 +4,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    Checksum, Directives, Hole, Kind, Migration, MigrationSet, Placeholder, PlaceholderKind,
-    Script, Statement, StatementKind,
+    Adaptation, Checksum, Directives, Hole, Isolation, Kind, Migration, MigrationSet, Placeholder,
+    PlaceholderKind, Script, Statement, StatementKind,
 };
 
 fn script(sql: &str, directives: Directives, kinds: &[StatementKind]) -> Script {
@@ -28,6 +28,7 @@ fn script(sql: &str, directives: Directives, kinds: &[StatementKind]) -> Script 
         directives,
         statements,
         holes: Vec::new(),
+        adaptation: None,
     }
 }
 
@@ -38,6 +39,7 @@ fn set() -> MigrationSet {
             schema: Some("s".into()),
             table: "t".into(),
             index: "i".into(),
+            if_not_exists: true,
         },
         StatementKind::DropIndexConcurrently {
             schema: None,
@@ -279,4 +281,38 @@ proptest! {
         bytes[..20].copy_from_slice(&good[..20]);
         read_all(&bytes);
     }
+}
+
+#[test]
+fn what_is_skipped_is_decoded_as_blanks() {
+    let sql = "BEGIN;\na é;\nb;\nCOMMIT;";
+    let statement = |text: &str| {
+        let start = sql.find(text).unwrap();
+        Statement {
+            start,
+            end: start + text.len(),
+            kind: StatementKind::Transactional,
+            semantic: Checksum::EMPTY,
+        }
+    };
+    let adaptation = Adaptation {
+        statements: vec![statement("a é"), statement("b")],
+        no_transaction: false,
+        skipped: vec![0..5, 16..22],
+        isolation: Some(Isolation::Serializable),
+    };
+    let mut set = set();
+    set.migrations.truncate(1);
+    set.migrations[0].up = Script {
+        adaptation: Some(adaptation.clone()),
+        ..script(sql, Directives::default(), &[StatementKind::Opaque])
+    };
+    let bytes = encode(&set, &Home::default());
+    let up = Encoded::open(&bytes).unwrap().get(0).unwrap().up;
+    assert_eq!(up.sql, sql);
+    assert_eq!(up.executed(), "     ;\na é;\nb;\n      ;");
+    assert_eq!(up.statements, adaptation.statements);
+    assert_eq!((up.is_adapted, up.isolation), (true, adaptation.isolation));
+    assert!(!up.directives.no_transaction);
+    assert_eq!(up.written(9), 9);
 }

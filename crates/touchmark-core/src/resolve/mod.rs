@@ -9,7 +9,7 @@ pub(crate) mod text;
 use std::path::Path;
 use std::{fs, io};
 
-use crate::diagnostic::Problems;
+use crate::diagnostic::{Diagnostic, Problems, Severity};
 use crate::lock::{Lock, LockState};
 use crate::{Checksum, MigrationSet, Placeholder, checksum, sql};
 pub(crate) use directory::{Pair, list};
@@ -17,8 +17,8 @@ pub use name::FileName;
 pub(crate) use name::is_name;
 #[cfg(test)]
 pub(crate) use parallel::STACK;
-pub use read::check;
 pub(crate) use read::unchecked;
+pub use read::{adapted, check};
 
 /// How a directory is read.
 #[derive(Debug, Clone)]
@@ -72,16 +72,37 @@ pub struct Resolved {
 /// }
 /// ```
 pub fn resolve(directory: &Path, options: &ResolveOptions) -> Result<Resolved, Problems> {
-    let (pairs, mut problems) = list(directory, &options.label);
     let lock = Lock::state(directory, &options.label);
+    resolve_locked(directory, options, lock)
+}
+
+/// As [`resolve`], with another lock than the one that lies in the directory: with one that has the
+/// lines of all files, only what can't be carried out is wrong with them.
+///
+/// # Errors
+///
+/// As [`resolve`].
+pub fn resolve_locked(
+    directory: &Path,
+    options: &ResolveOptions,
+    lock: LockState,
+) -> Result<Resolved, Problems> {
+    let (pairs, mut problems) = list(directory, &options.label);
     let mut migrations = Vec::with_capacity(pairs.len());
+    // Whether a lock would let any of them pass.
+    let mut is_sealable = false;
     for (migration, findings) in read::read_all(&pairs, lock.lock(), &options.placeholders) {
+        let is_error = |found: &Diagnostic| found.severity == Severity::Error;
+        is_sealable |= migration.is_some() && findings.iter().any(is_error);
         problems.extend(findings);
         migrations.extend(migration);
     }
     let problems = Problems::new(problems);
     if problems.errors() > 0 {
-        return Err(problems);
+        return Err(match lock == LockState::Absent && is_sealable {
+            true => problems.where_applied(),
+            false => problems,
+        });
     }
     let mut previous = Checksum::EMPTY;
     for migration in &mut migrations {

@@ -8,7 +8,8 @@ use crate::header::{self, Comment, Role};
 use crate::lock::{self, Lock};
 use crate::sql::{self, Finding, Source};
 use crate::{
-    Checksum, Directives, Kind, Migration, Placeholder, Script, Statement, StatementKind, checksum,
+    Adaptation, Checksum, Directives, Kind, Migration, Placeholder, Script, Statement,
+    StatementKind, checksum,
 };
 
 /// A migration, if its file could be read, and what is wrong with its files.
@@ -34,11 +35,10 @@ fn migration(pair: &Pair, lock: Option<&Lock>, declared: &[Placeholder]) -> Read
     let up = up.map(|text| {
         let raw_variants = text.raw_variants();
         let leaf = checksum::leaf(name.kind, name.version, &name.name, &text.sql);
-        let is_sealed = locked.is_some_and(|locked| locked.leaf == leaf);
         let about = About {
             file: &pair.up.file,
             name,
-            is_sealed,
+            standing: Standing::of(locked.map(|locked| locked.leaf == leaf)),
             declared,
         };
         let script = script(&about, text.sql, &mut problems);
@@ -52,11 +52,11 @@ fn migration(pair: &Pair, lock: Option<&Lock>, declared: &[Placeholder]) -> Read
                 return None;
             }
         };
-        let is_sealed = locked.is_some_and(|l| l.down == Some(lock::of_down(&text.sql)));
+        let undo = locked.and_then(|locked| locked.down);
         let about = About {
             file: &entry.file,
             name: &entry.name,
-            is_sealed,
+            standing: Standing::of(undo.map(|undo| undo == lock::of_down(&text.sql))),
             declared,
         };
         Some(script(&about, text.sql, &mut problems))
@@ -106,12 +106,47 @@ fn refinery(pair: &Pair, up: &Script, variants: &[String]) -> Vec<u64> {
 struct About<'a> {
     file: &'a str,
     name: &'a FileName,
-    /// It was checked when it was locked.
-    is_sealed: bool,
+    standing: Standing,
     declared: &'a [Placeholder],
 }
 
-/// Checks the text of one file. Of one that was locked, only what depends on the configuration.
+/// What the lock says of a text.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    /// Nothing, or that it is a draft.
+    New,
+    /// It was checked when it was locked, or is known to be applied.
+    Sealed,
+    /// It was another text when it was locked.
+    Edited,
+}
+
+impl Standing {
+    /// Whether there is a line, and whether the text is that of the line.
+    fn of(is_locked: Option<bool>) -> Standing {
+        match is_locked {
+            None => Standing::New,
+            Some(true) => Standing::Sealed,
+            Some(false) => Standing::Edited,
+        }
+    }
+}
+
+impl About<'_> {
+    /// What to do instead: a text that was right once is put back.
+    fn help(&self, finding: &Finding) -> String {
+        match self.standing {
+            Standing::Edited => format!(
+                "it was another text when it was locked, so put that back (`git checkout -- {}`); or, where it is applied nowhere: {}",
+                self.file, finding.help
+            ),
+            Standing::New | Standing::Sealed => finding.help.clone(),
+        }
+    }
+}
+
+/// Checks the text of one file. Of one that was locked, only what depends on the configuration, and
+/// whether it can be carried out.
 fn script(about: &About, sql: String, problems: &mut Vec<Diagnostic>) -> Script {
     let found = sql::placeholders(&sql, about.declared);
     let stand_in = sql::stand_in(&sql, &found.holes, about.declared);
@@ -126,33 +161,71 @@ fn script(about: &About, sql: String, problems: &mut Vec<Diagnostic>) -> Script 
              statement into a migration of its own with a transaction",
         ));
     }
-    if !about.is_sealed {
+    let mut adaptation = None;
+    if about.standing == Standing::Sealed {
+        let (adapted, refused) = adapt(about.name, &stand_in, &source, &directives);
+        findings.extend(refused);
+        if let (Some(_), Some(hole)) = (&adapted, found.holes.first()) {
+            findings.push(Finding::error(
+                hole.start..hole.end,
+                "a placeholder in a text that another tool has applied",
+                "write the value out",
+            ));
+        }
+        findings.extend(source.of_psql.iter().cloned());
+        adaptation = adapted;
+    } else {
         // Where a placeholder is wrong, the parser would only repeat that.
         if findings.is_empty() && found.quoted.is_empty() {
             findings.extend(sql::check(&stand_in, &source, &directives));
         }
         findings.extend(found.quoted.into_iter().chain(header));
         findings.extend(without_statements(&source, about.name));
-        findings.extend(source.findings.iter().cloned());
-        findings.sort_by_key(|finding| finding.span.start);
+        findings.extend(source.findings.iter().chain(&source.of_psql).cloned());
     }
+    findings.sort_by_key(|finding| finding.span.start);
     problems.extend(findings.iter().map(|finding| {
         let place = Place::of(&sql, finding.span.clone(), finding.label.as_str());
         Diagnostic {
             severity: finding.severity,
             ..Diagnostic::error(about.file, finding.message.as_str())
                 .at(place)
-                .help(finding.help.as_str())
+                .help(about.help(finding))
         }
     }));
     Script {
         holes: found.holes,
+        adaptation,
         ..finish(sql, &source, directives)
     }
 }
 
+/// How a locked text is carried out, and why it can't be. What undoes and what is repeatable is
+/// there to be edited, so nothing is done about it here.
+fn adapt(
+    name: &FileName,
+    sql: &str,
+    source: &Source,
+    directives: &Directives,
+) -> (Option<Adaptation>, Vec<Finding>) {
+    if name.is_down || name.kind == Kind::Repeatable {
+        return (None, sql::unsealable(sql, source, directives));
+    }
+    sql::adapt(sql, source, directives)
+}
+
+/// The semantic hashes of what a locked text executes, where it is not carried out as it stands.
+pub fn adapted(name: &FileName, text: &str) -> Option<Vec<Checksum>> {
+    let source = sql::split(text);
+    let (directives, _) = directives(text, &source, name);
+    let (adaptation, _) = adapt(name, text, &source, &directives);
+    let statements = adaptation?.statements;
+    Some(statements.iter().map(|s| s.semantic).collect())
+}
+
 fn without_statements(source: &Source, name: &FileName) -> Option<Finding> {
-    let is_empty = source.statements.is_empty() && source.findings.is_empty() && !name.is_down;
+    let is_right = source.findings.is_empty() && source.of_psql.is_empty();
+    let is_empty = source.statements.is_empty() && is_right && !name.is_down;
     is_empty.then(|| {
         Finding::error(
             0..0,
@@ -178,7 +251,7 @@ pub fn check(
         let about = About {
             file,
             name,
-            is_sealed: false,
+            standing: Standing::New,
             declared,
         };
         script(&about, sql.clone(), &mut problems);
@@ -231,5 +304,6 @@ fn finish(sql: String, source: &Source, directives: Directives) -> Script {
         directives,
         statements,
         holes: Vec::new(),
+        adaptation: None,
     }
 }

@@ -17,13 +17,8 @@ pub(crate) fn check(sql: &str, source: &Source, directives: &Directives) -> Vec<
     for piece in &source.statements {
         let head = Head::new(sql, piece.span.clone());
         let before = findings.len();
-        findings.extend(transaction_control(&head, directives));
-        findings.extend(lock_loss(&head, piece));
-        findings.extend(concurrent_index(&head));
-        if directives.no_transaction {
-            findings.extend(session_state(&head, piece));
-        } else {
-            findings.extend(needs_no_transaction(&head, &context));
+        findings.extend(content(&head, piece, directives, &context));
+        if !directives.no_transaction {
             findings.extend(new_enum_value(&head, piece, &context));
         }
         context.remember(&head);
@@ -35,16 +30,48 @@ pub(crate) fn check(sql: &str, source: &Source, directives: &Directives) -> Vec<
     findings
 }
 
+/// What is wrong with a text whatever the server says of its syntax: where it is locked too, it can't
+/// be carried out as it stands, and nothing keeps it from being mended.
+pub(crate) fn unsealable(sql: &str, source: &Source, directives: &Directives) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let mut context = Context::default();
+    for piece in &source.statements {
+        let head = Head::new(sql, piece.span.clone());
+        findings.extend(content(&head, piece, directives, &context));
+        context.remember(&head);
+    }
+    findings
+}
+
+fn content(
+    head: &Head<'_>,
+    piece: &Piece,
+    directives: &Directives,
+    context: &Context,
+) -> Vec<Finding> {
+    let of_session = match directives.no_transaction {
+        true => session_state(head, piece),
+        false => needs_no_transaction(head, context).or_else(|| late_isolation(head)),
+    };
+    let found = [
+        transaction_control(head, directives),
+        lock_loss(head, piece),
+        concurrent_index(head),
+        of_session,
+    ];
+    found.into_iter().flatten().collect()
+}
+
 /// What earlier statements of the same file did.
 #[derive(Default)]
-struct Context {
+pub(super) struct Context {
     enum_values: Vec<String>,
     creates_types: bool,
     alters_subscription: bool,
 }
 
 impl Context {
-    fn remember(&mut self, head: &Head<'_>) {
+    pub(super) fn remember(&mut self, head: &Head<'_>) {
         if let Some(value) = added_enum_value(head) {
             self.enum_values.push(value.to_owned());
         }
@@ -94,6 +121,24 @@ fn transaction_control(head: &Head<'_>, directives: &Directives) -> Option<Findi
     ))
 }
 
+/// The server takes an isolation level only before the first query of a transaction.
+fn late_isolation(head: &Head<'_>) -> Option<Finding> {
+    let at = if head.is(1, "local") || head.is(1, "session") {
+        2
+    } else {
+        1
+    };
+    let is_mode = head.is(at, "transaction") && (head.has("isolation") || head.has("snapshot"));
+    if !head.is(0, "set") || !(is_mode || head.is(at, "transaction_isolation")) {
+        return None;
+    }
+    Some(Finding::error(
+        head.span(at + 1),
+        "the isolation level of a migration can't be set: a run has asked the database before, in the same transaction",
+        "delete it: no other migrator runs meanwhile, and `LOCK TABLE` keeps others away from a table",
+    ))
+}
+
 /// Statements that would drop the lock that keeps other migrators away.
 fn lock_loss(head: &Head<'_>, piece: &Piece) -> Option<Finding> {
     if head.starts(&["discard", "all"]) {
@@ -130,6 +175,14 @@ fn lock_loss(head: &Head<'_>, piece: &Piece) -> Option<Finding> {
         "delete it: no other migrator runs meanwhile; where a lock is needed all the same, use \
          `pg_advisory_xact_lock`, which needs no unlock",
     ))
+}
+
+/// The call that drops every lock of the session.
+pub(super) fn unlocks_all(head: &Head<'_>, piece: &Piece) -> Option<Range<usize>> {
+    let found = lock_loss(head, piece)?.span;
+    let name = head.sql[found.clone()].trim_matches('"');
+    name.eq_ignore_ascii_case("pg_advisory_unlock_all")
+        .then_some(found)
 }
 
 fn is_routine(head: &Head<'_>) -> bool {
@@ -182,7 +235,7 @@ fn concurrent_index(head: &Head<'_>) -> Option<Finding> {
     None
 }
 
-fn needs_no_transaction(head: &Head<'_>, context: &Context) -> Option<Finding> {
+pub(super) fn needs_no_transaction(head: &Head<'_>, context: &Context) -> Option<Finding> {
     let refusal = refusal(head)?;
     // Without a slot, which an earlier statement may have taken away, it runs in a transaction.
     if refusal.what == "DROP SUBSCRIPTION" && context.alters_subscription {
@@ -198,7 +251,7 @@ fn needs_no_transaction(head: &Head<'_>, context: &Context) -> Option<Finding> {
 
 /// What one statement does to its session is gone before the next one of a file without a
 /// transaction, so that it would be left out without a word.
-fn session_state(head: &Head<'_>, piece: &Piece) -> Option<Finding> {
+pub(super) fn session_state(head: &Head<'_>, piece: &Piece) -> Option<Finding> {
     let is_temporary = |at: usize| head.is(at, "temp") || head.is(at, "temporary");
     let is_create = head.is(0, "create");
     let (what, span) = if head.is(0, "set") || head.is(0, "reset") {
@@ -213,9 +266,11 @@ fn session_state(head: &Head<'_>, piece: &Piece) -> Option<Finding> {
         ("a cursor", head.span(2))
     } else if head.is(0, "listen") {
         ("a `LISTEN`", head.span(2))
-    } else {
+    } else if head.is(0, "select") {
         let call = call_of(head.sql, piece.span.clone(), |name| name == "set_config");
-        ("a setting", call.filter(|_| head.is(0, "select"))?)
+        ("a setting", call?)
+    } else {
+        return None;
     };
     Some(Finding::error(
         span,

@@ -4,9 +4,11 @@
 //! tokens as the server lexes them, statements as `psql` splits them, what a statement means for
 //! a run without a transaction, and the content that is refused.
 
+mod adapt;
 mod check;
 mod ident;
 mod nesting;
+mod other_tools;
 mod parse;
 mod placeholders;
 mod reach;
@@ -15,7 +17,8 @@ mod statement;
 mod token;
 mod wording;
 
-pub(crate) use check::check;
+pub(crate) use adapt::adapt;
+pub(crate) use check::{check, unsealable};
 pub(crate) use placeholders::{find as placeholders, stand_in};
 pub use reach::{Reach, beyond_the_database};
 pub(crate) use split::{Source, split};

@@ -66,7 +66,7 @@ pub(crate) fn nesting(sql: &str) -> usize {
 }
 
 /// What stands between two `$tag$`.
-fn body(string: &str) -> Option<&str> {
+pub(super) fn body(string: &str) -> Option<&str> {
     let tag = string.strip_prefix('$')?.find('$')? + 2;
     string.get(tag..string.len().checked_sub(tag)?)
 }

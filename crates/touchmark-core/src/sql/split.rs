@@ -12,8 +12,10 @@ pub(crate) struct Source {
     pub(crate) statements: Vec<Piece>,
     /// The comments before the first statement, and the later ones that mention touchmark.
     pub(crate) comments: Vec<Token>,
-    /// What keeps the text from being split, or can't be sent to a server.
+    /// What keeps the text from being split.
     pub(crate) findings: Vec<Finding>,
+    /// What can't be sent to a server, because `psql` would do it.
+    pub(crate) of_psql: Vec<Finding>,
 }
 
 /// One statement, without its semicolon.
@@ -267,7 +269,7 @@ impl Splitter<'_> {
             )
         };
         self.out
-            .findings
+            .of_psql
             .push(Finding::error(copy.stream, message, help));
     }
 
@@ -312,7 +314,7 @@ impl Splitter<'_> {
         } else {
             format!("`\\{name}` is a command of `psql`, not SQL")
         };
-        self.out.findings.push(Finding::error(span, message, help));
+        self.out.of_psql.push(Finding::error(span, message, help));
         self.open.readable = false;
         if self.open.span.is_none() {
             self.open = Open::default();

@@ -138,7 +138,8 @@ pub(crate) fn refusal(head: &Head<'_>) -> Option<Refusal> {
 
 fn created_index(head: &Head<'_>, mut at: usize) -> StatementKind {
     let (sql, tokens) = (head.sql, head.tokens.as_slice());
-    if head.is(at, "if") && head.is(at + 1, "not") {
+    let if_not_exists = head.is(at, "if") && head.is(at + 1, "not");
+    if if_not_exists {
         at += 3;
     }
     let index = if head.is(at, "on") {
@@ -156,6 +157,7 @@ fn created_index(head: &Head<'_>, mut at: usize) -> StatementKind {
             schema: table.pop(),
             table: name,
             index: index.clone(),
+            if_not_exists,
         },
         _ => StatementKind::Opaque,
     }

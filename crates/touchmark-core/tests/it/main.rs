@@ -9,5 +9,6 @@ mod headers;
 mod lock;
 mod process;
 mod scale;
+mod sealed;
 mod splitting;
 mod statements;

@@ -12,6 +12,7 @@ fn created(schema: Option<&str>, table: &str, index: &str) -> StatementKind {
         schema: schema.map(str::to_owned),
         table: table.to_owned(),
         index: index.to_owned(),
+        if_not_exists: false,
     }
 }
 

@@ -6,8 +6,9 @@ mod renumber;
 mod unchecked;
 
 use std::fs;
-use touchmark_core::Diagnostic;
+
 use touchmark_core::lock::{self, Change, Difference, FILE, Lock, LockState};
+use touchmark_core::{Diagnostic, MigrationSet};
 use touchmark_engine::replace_file;
 
 use super::db_verify::difference::code_of_all;
@@ -41,7 +42,9 @@ pub(crate) struct Args {
     /// applied nowhere, or of which only comments and white space were edited
     #[arg(long, value_name = "VERSION", conflicts_with_all = ["check", "rebase"])]
     replace: Option<String>,
-    /// Lock files whose content is wrong, too: they are applied, so they can't be mended any more
+    /// Lock files whose content is wrong, too: they are applied, so they can't be mended any more.
+    /// What another tool's file does in its own way, such as BEGIN and COMMIT, is then done so; what
+    /// can't be done so is refused
     #[arg(long, conflicts_with = "check")]
     seal: bool,
     /// Print JSON
@@ -68,6 +71,10 @@ pub(crate) fn run(args: &Args, project: &Project, screen: &Screen) -> Result<u8,
         ),
         false => Lock::of(&project.read(screen)?.set),
     };
+    let adapted = match args.seal {
+        true => adapted(&project.sealed(after.clone())?),
+        false => Vec::new(),
+    };
     if let Some(which) = &args.replace {
         let replaced = merged::replace(project, &after, which)?;
         if !screen.is_json() {
@@ -83,6 +90,9 @@ pub(crate) fn run(args: &Args, project: &Project, screen: &Screen) -> Result<u8,
     if screen.is_json() {
         json::print(&answer(project, &after, &found, written));
     } else {
+        for line in adapted {
+            screen.done("Sealed", line);
+        }
         show(args, &after, &found, written, screen);
     }
     let code = code_of_all(found.iter().map(|difference| kind_of(difference).1));
@@ -90,6 +100,26 @@ pub(crate) fn run(args: &Args, project: &Project, screen: &Screen) -> Result<u8,
         true => code.unwrap_or(exit_code::OK),
         false => exit_code::OK,
     })
+}
+
+/// What is not carried out as it stands, and how it is.
+fn adapted(set: &MigrationSet) -> Vec<String> {
+    let adapted = set.migrations.iter();
+    let adapted = adapted.filter_map(|m| Some((m, m.up.adaptation.as_ref()?)));
+    let lines = adapted.map(|(migration, adaptation)| {
+        let how = match (adaptation.no_transaction, adaptation.statements.len()) {
+            (false, _) => "is carried out in the transaction of its record".to_owned(),
+            (true, 1) => "is carried out without a transaction".to_owned(),
+            (true, count) => format!("is carried out in {count} parts, each by itself"),
+        };
+        let skipped = match adaptation.skipped.len() {
+            0 => String::new(),
+            1 => ", without 1 of its statements".to_owned(),
+            count => format!(", without {count} of its statements"),
+        };
+        format!("{migration} {how}{skipped}")
+    });
+    lines.collect()
 }
 
 /// Writes the lock, unless it is written already; in one step, so that nobody reads half of it.

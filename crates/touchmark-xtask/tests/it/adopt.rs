@@ -2,6 +2,7 @@
 
 mod alembic;
 mod diesel;
+mod sealed;
 mod sqlx;
 
 use std::path::{Path, PathBuf};

@@ -36,6 +36,7 @@ pub(super) fn evidence(
                 schema,
                 table,
                 index,
+                if_not_exists,
             },
             next,
         ) => {
@@ -44,7 +45,8 @@ pub(super) fn evidence(
                 Index::Absent => NOT_DONE,
                 // Before it was marked as started there was none, so it is its work.
                 Index::Valid if next == NextStatement::Started => Evidence::Done,
-                Index::Invalid(clean) if was_interrupted => {
+                // With `IF NOT EXISTS` the server would leave it as it is, whoever made it.
+                Index::Invalid(clean) if was_interrupted || *if_not_exists => {
                     Evidence::NotDone { clean: Some(clean) }
                 }
                 Index::Valid | Index::Invalid(_) | Index::Elsewhere => Evidence::InTheWay,
@@ -75,7 +77,21 @@ pub(crate) fn in_the_way_sql(kind: &StatementKind) -> Option<String> {
             schema,
             table,
             index,
+            ..
         } => Some(index_sql(&qualified(schema.as_deref(), table), index)),
+        _ => None,
+    }
+}
+
+/// What gives the name of an invalid index that `IF NOT EXISTS` would pass over.
+pub(crate) fn invalid_index_sql(kind: &StatementKind) -> Option<String> {
+    match kind {
+        StatementKind::CreateIndexConcurrently {
+            if_not_exists: true,
+            ..
+        } => in_the_way_sql(kind).map(|sql| {
+            format!("SELECT i.name FROM ({sql}) AS i (is_its, is_valid, name) WHERE i.is_its AND NOT i.is_valid")
+        }),
         _ => None,
     }
 }

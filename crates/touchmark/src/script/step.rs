@@ -24,7 +24,7 @@ pub(super) fn apply(context: &Context, step: &Step, chain: &str) -> String {
     let mut sql = variable("up", &step.id.to_string(), migration.up.sql);
     let text = match &migration.up.expanded {
         Some(expanded) => {
-            sql += "-- The same with the values of its placeholders: executed, and not recorded.\n";
+            sql += "-- The same as it is executed: not recorded.\n";
             sql += &variable("text", &format!("{}_text", step.id), &expanded.sql);
             TEXT
         }
@@ -63,6 +63,8 @@ pub(super) fn undo(context: &Context, step: &UndoStep, marks: bool) -> String {
         statements: step.statements.clone(),
         holes: Vec::new(),
         expanded: None,
+        is_adapted: false,
+        isolation: None,
     };
     let place = step.source.to_string();
     sql += &transaction(context, &Body::of_down(&script, &place), DOWN, &rows);
@@ -164,6 +166,7 @@ fn statements(context: &Context, entry: &Entry, chain: &str) -> String {
             sql += &quiet(&format!("SET search_path = {}", path.value()));
         }
         sql += &in_schema(context);
+        sql += &no_invalid_index(&statement.kind);
         // What is there already is not marked: it would be taken for its work.
         let mark = history::next_sql(tables, row, "started");
         sql += &committed(&match no_transaction::in_the_way_sql(&statement.kind) {
@@ -206,6 +209,24 @@ END
     let finish = history::finish_sql(tables, row, chain);
     let refinery = history::refinery_sql(tables, migration);
     sql + &committed(&format!("{}\n{finish}", refinery.trim_end()))
+}
+
+/// Fails where `IF NOT EXISTS` would pass over an invalid index. A run drops it by itself.
+fn no_invalid_index(kind: &StatementKind) -> String {
+    let Some(invalid) = no_transaction::invalid_index_sql(kind) else {
+        return String::new();
+    };
+    block(&format!(
+        "DECLARE
+    found text := ({invalid});
+BEGIN
+    IF found IS NOT NULL THEN
+        RAISE EXCEPTION 'the index % is invalid, so that IF NOT EXISTS would leave it as it is', found
+            USING HINT = 'drop it: DROP INDEX CONCURRENTLY ' || found;
+    END IF;
+END
+"
+    ))
 }
 
 /// psql sends what it has where a script was cut off, and an `UPDATE` without its end is one of all rows.

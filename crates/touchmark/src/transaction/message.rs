@@ -17,9 +17,9 @@ pub(crate) fn message(context: &Context, id: &MigrationId, body: Body, rows: &st
     // the message began with.
     let check = format!("SELECT 1 / {}::int", holds_both(context));
     // The text may end in a comment, and needs no semicolon at its end.
-    let end = match body.part {
-        Part::Up => String::new(),
-        Part::Down(_) => format!("SELECT '{END}';\n"),
+    let end = match body.marks_its_end() {
+        true => format!("SELECT '{END}';\n"),
+        false => String::new(),
     };
     format!(
         "{prefix}{}\n;\n{end}{check};\n{};\n{};\n{rows};\nCOMMIT",
@@ -57,7 +57,11 @@ pub(crate) fn settings(context: &Context, body: &Body) -> Vec<String> {
         .lock_timeout
         .unwrap_or(context.options.lock_timeout);
     let statement_timeout = directives.statement_timeout.unwrap_or(Duration::ZERO);
-    let mut statements = vec![
+    // Before any query, or the server refuses it.
+    let isolation = body.script.isolation;
+    let isolation = isolation.map(|level| format!("SET TRANSACTION ISOLATION LEVEL {level}"));
+    let mut statements: Vec<_> = isolation.into_iter().collect();
+    statements.extend([
         format!("SET LOCAL lock_timeout = {}", lock_timeout.as_millis()),
         format!(
             "SET LOCAL statement_timeout = {}",
@@ -72,7 +76,7 @@ pub(crate) fn settings(context: &Context, body: &Body) -> Vec<String> {
             "SELECT pg_catalog.pg_advisory_xact_lock({})",
             context.tables.keys.transaction
         ),
-    ];
+    ]);
     if let Some(path) = &context.tables.search_path {
         statements.push(format!("SET LOCAL search_path = {}", path.value()));
     }
@@ -85,8 +89,7 @@ pub(crate) fn holds_both(context: &Context) -> String {
     holds(&[keys.transaction, keys.run])
 }
 
-/// Says that a text which undoes is at its end: of one from the ledger, it is not known how many
-/// statements it has.
+/// Says that a text is at its end of which it is not known how many statements it has.
 pub(crate) const END: &str = "touchmark: end of the text";
 
 /// Puts back what a migration may have changed for its session, so that the rows are written
@@ -156,15 +159,24 @@ impl<'b> Body<'b> {
         }
     }
 
+    /// Whether it is not known how many statements of the server it has: those of a text from the
+    /// ledger are not counted, and of one that another tool has applied, several may be one here.
+    pub(crate) fn marks_its_end(&self) -> bool {
+        matches!(self.part, Part::Down(_)) || self.script.is_adapted
+    }
+
     /// What is sent, and where in the file it begins. The whole file goes as it was hashed, the
     /// comments too, and with the values of its placeholders.
     pub(crate) fn text(&self) -> (&'b str, usize) {
-        let sql = self.script.sql;
+        let sql = self.script.executed();
         if self.count == self.script.statements.len() {
-            return (self.script.executed(), 0);
+            return (sql, 0);
         }
-        match self.script.statements.get(self.first) {
-            Some(statement) => (&sql[statement.start..statement.end], statement.start),
+        // A text without a transaction has no placeholders, so what is executed of it stands where
+        // it stands in the file.
+        let statement = self.script.statements.get(self.first);
+        match statement.and_then(|s| Some((sql.get(s.start..s.end)?, s.start))) {
+            Some(found) => found,
             None => ("", sql.len()),
         }
     }

@@ -208,12 +208,16 @@ fn locate(
         };
     }
     // How many statements were done before the first of our own after the text.
-    let end = match body.part {
-        Part::Up => Some(prefix_count + body.count),
-        Part::Down(_) => done.iter().position(|rows| is_end(rows)).map(|at| at + 1),
+    let end = match body.marks_its_end() {
+        false => Some(prefix_count + body.count),
+        true => done.iter().position(|rows| is_end(rows)).map(|at| at + 1),
     };
     match done.len().checked_sub(prefix_count) {
         Some(count) if end.is_none_or(|end| done.len() < end) => {
+            let count = match body.script.is_adapted {
+                true => count.min(body.count.saturating_sub(1)),
+                false => count,
+            };
             let statement = body.first + count;
             Found {
                 statement: Some(statement),

@@ -283,6 +283,8 @@ fn undo(
             statements: step.statements.clone(),
             holes: Vec::new(),
             expanded: None,
+            is_adapted: false,
+            isolation: None,
         },
     };
     let place = step.source.to_string();

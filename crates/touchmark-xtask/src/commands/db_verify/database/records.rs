@@ -101,8 +101,12 @@ fn leaf(row: &LedgerRow, sql: &str) -> Checksum {
 fn reading(row: &LedgerRow, script: &AppliedScript) -> Option<Fault> {
     let what = match &row.state {
         RowState::Running(progress) => {
-            let statements = touchmark_core::semantic(&script.up);
-            let is_its = progress.statements == statements && progress.done <= statements.len();
+            let is_its = |statements: Vec<Checksum>| {
+                progress.statements == statements && progress.done <= statements.len()
+            };
+            let name = touchmark_core::file_name(&format!("{}.sql", row.id));
+            let adapted = name.and_then(|name| touchmark_core::adapted(&name, &script.up));
+            let is_its = is_its(touchmark_core::semantic(&script.up)) || adapted.is_some_and(is_its);
             (!is_its).then(|| "its `statements` are not those of its `up_sql`".to_owned())
         }
         _ => None,
