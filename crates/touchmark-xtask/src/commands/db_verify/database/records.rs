@@ -106,7 +106,8 @@ fn reading(row: &LedgerRow, script: &AppliedScript) -> Option<Fault> {
             };
             let name = touchmark_core::file_name(&format!("{}.sql", row.id));
             let adapted = name.and_then(|name| touchmark_core::adapted(&name, &script.up));
-            let is_its = is_its(touchmark_core::semantic(&script.up)) || adapted.is_some_and(is_its);
+            let is_its =
+                is_its(touchmark_core::semantic(&script.up)) || adapted.is_some_and(is_its);
             (!is_its).then(|| "its `statements` are not those of its `up_sql`".to_owned())
         }
         _ => None,
