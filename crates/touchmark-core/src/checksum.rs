@@ -80,24 +80,72 @@ pub fn chain_key() -> [u8; 32] {
 }
 
 /// Commits to the tokens of a statement or script; each is preceded by its length.
-pub fn semantic<'a>(tokens: impl Iterator<Item = &'a str>) -> Checksum {
+pub fn semantic(tokens: impl Iterator<Item = impl AsRef<str>>) -> Checksum {
+    // Tokens are short, and the hasher is slow where it is given little at a time.
+    const ENOUGH: usize = 16 << 10;
     let mut hasher = blake3::Hasher::new_derive_key("touchmark v1 semantic");
+    let mut pending = Vec::new();
     for token in tokens {
-        hasher.update(&(token.len() as u64).to_le_bytes());
-        hasher.update(token.as_bytes());
+        let token = token.as_ref();
+        pending.extend_from_slice(&(token.len() as u64).to_le_bytes());
+        if token.len() > ENOUGH {
+            hasher.update(&pending).update(token.as_bytes());
+            pending.clear();
+            continue;
+        }
+        pending.extend_from_slice(token.as_bytes());
+        if pending.len() > ENOUGH {
+            hasher.update(&pending);
+            pending.clear();
+        }
     }
-    Checksum(*hasher.finalize().as_bytes())
+    Checksum(*hasher.update(&pending).finalize().as_bytes())
 }
 
 /// refinery's checksums of a migration: SipHash-1-3 over name, version and text. The value
 /// depends on the width that refinery was built with for versions, so both are given: 64-bit
 /// first, then 32-bit where the version fits.
 pub fn refinery(version: i64, name: &str, sql: &str) -> Vec<u64> {
+    of_text(version, name, |hasher| sql.hash(hasher))
+}
+
+/// The same of a text as it may have lain on the disk, with a mark before it, or with CRLF line ends.
+pub fn refinery_raw(version: i64, name: &str, sql: &str, raw: Raw) -> Vec<u64> {
+    of_text(version, name, |hasher| {
+        // As `str` is hashed, and without a copy of it that has those line ends.
+        if raw.has_mark {
+            hasher.write("\u{feff}".as_bytes());
+        }
+        match raw.has_crlf {
+            true => {
+                let mut lines = sql.split('\n');
+                hasher.write(lines.next().unwrap_or_default().as_bytes());
+                for line in lines {
+                    hasher.write(b"\r\n");
+                    hasher.write(line.as_bytes());
+                }
+            }
+            false => hasher.write(sql.as_bytes()),
+        }
+        hasher.write_u8(0xff);
+    })
+}
+
+/// How a file may lie on the disk, beside as its text is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Raw {
+    /// With a byte order mark.
+    pub has_mark: bool,
+    /// With CRLF line ends.
+    pub has_crlf: bool,
+}
+
+fn of_text(version: i64, name: &str, text: impl Fn(&mut SipHasher13)) -> Vec<u64> {
     let hash = |version: &dyn Fn(&mut SipHasher13)| {
         let mut hasher = SipHasher13::new();
         name.hash(&mut hasher);
         version(&mut hasher);
-        sql.hash(&mut hasher);
+        text(&mut hasher);
         hasher.finish()
     };
     let mut out = vec![hash(&|h| version.hash(h))];
@@ -105,4 +153,26 @@ pub fn refinery(version: i64, name: &str, sql: &str) -> Vec<u64> {
         out.push(hash(&|h| narrow.hash(h)));
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_hashed_as_if_it_lay_on_the_disk_so() {
+        for sql in ["", "a", "a\n", "\n\na\r\nb\n", "é\n\u{feff}"] {
+            for (has_mark, has_crlf) in [(false, false), (false, true), (true, false), (true, true)]
+            {
+                let mark = if has_mark { "\u{feff}" } else { "" };
+                let text = match has_crlf {
+                    true => sql.replace('\n', "\r\n"),
+                    false => sql.to_owned(),
+                };
+                let raw = Raw { has_mark, has_crlf };
+                let expected = refinery(7, "x", &format!("{mark}{text}"));
+                assert_eq!(refinery_raw(7, "x", sql, raw), expected, "{sql:?} {raw:?}");
+            }
+        }
+    }
 }

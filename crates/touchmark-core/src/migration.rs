@@ -98,12 +98,40 @@ pub struct Script {
     pub sql: String,
     /// What the header says.
     pub directives: Directives,
-    /// The statements in order, without their semicolons.
+    /// Where the statements stand, in order, without their semicolons.
+    pub spans: Vec<Span>,
+    /// Of a script without a transaction, what each of them means to it.
     pub statements: Vec<Statement>,
     /// Where placeholders stand in it, in order.
     pub holes: Vec<Hole>,
     /// How it is carried out, where that is not as it stands.
     pub adaptation: Option<Adaptation>,
+}
+
+/// Where a statement stands in a text, which has less than 1 GiB. A large file has a million of them,
+/// so it is small.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span {
+    start: u32,
+    end: u32,
+}
+
+impl Span {
+    /// Byte offsets of the first token, and behind the last one.
+    pub fn range(self) -> Range<usize> {
+        self.start as usize..self.end as usize
+    }
+}
+
+impl From<Range<usize>> for Span {
+    /// What is beyond 4 GiB is no place in a text.
+    fn from(range: Range<usize>) -> Span {
+        let offset = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
+        Span {
+            start: offset(range.start),
+            end: offset(range.end),
+        }
+    }
 }
 
 /// How a locked text is carried out that another tool has applied, and that a run would not carry

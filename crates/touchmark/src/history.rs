@@ -13,9 +13,9 @@ pub(crate) use read::{
     refinery_rows_sql, script_sql, scripts_sql,
 };
 pub(crate) use record::{
-    DOWN, Entry, Texts, UP, abandon_sql, accept_sql, adopt_sql, finish_sql, insert_sql, intent_sql,
-    marks_sql, next_sql, progress_sql, refinery_sql, removed_sql, resume_sql, stamp_sql,
-    undone_sql,
+    DOWN, Entry, Texts, UP, abandon_sql, accept_sql, adopt_sql, copied_row, finish_sql,
+    finished_sql, insert_sql, intent_sql, marks_sql, next_sql, progress_sql, refinery_sql,
+    removed_sql, resume_sql, stamp_sql, undone_sql,
 };
 
 use tokio_postgres::error::DbError;

@@ -7,11 +7,12 @@ mod hosts;
 mod loss;
 mod settings;
 
+use std::io::Cursor;
 use std::pin::{Pin, pin};
 use std::time::Duration;
 
-use futures_util::StreamExt;
 use futures_util::future::{Either, select};
+use futures_util::{SinkExt, StreamExt};
 use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
 use tokio_postgres::{Client, Config, SimpleQueryMessage, SimpleQueryRow};
@@ -69,6 +70,13 @@ pub(crate) struct BatchError {
     pub blocked_by: Vec<Activity>,
 }
 
+/// How something ended that the server did.
+struct Ended {
+    outcome: Result<(), Cause>,
+    cancelled: bool,
+    blocked_by: Vec<Activity>,
+}
+
 /// The event that says who blocks a batch.
 pub(crate) type BlockedEvent<'w> = dyn Fn(Vec<Activity>) -> Event + 'w;
 
@@ -123,20 +131,48 @@ impl Session<'_> {
     /// still works on the message: what lies in between may acknowledge everything and pass
     /// nothing on.
     pub(crate) fn batch(&mut self, sql: &str, watch: Watch) -> Result<Results, BatchError> {
-        let this = &*self;
         let mut done = Vec::new();
+        let ended = self.watched(collect(&self.client, sql, &mut done), watch);
+        self.end(ended, done)
+    }
+
+    /// Sends the data of a `COPY` piece by piece, so that no more than a piece is in memory.
+    pub(crate) fn copy_in(
+        &mut self,
+        sql: &str,
+        pieces: impl Iterator<Item = Vec<u8>>,
+        watch: Watch,
+    ) -> Result<(), BatchError> {
+        let copying = async {
+            let sink = self.client.copy_in::<str, Cursor<Vec<u8>>>(sql).await?;
+            let mut sink = pin!(sink);
+            for piece in pieces {
+                sink.send(Cursor::new(piece)).await?;
+            }
+            sink.finish().await.map(drop)
+        };
+        let ended = self.watched(copying, watch);
+        self.end(ended, Vec::new()).map(drop)
+    }
+
+    /// Waits for the end of something that the server does.
+    fn watched(
+        &self,
+        running: impl Future<Output = Result<(), tokio_postgres::Error>>,
+        watch: Watch,
+    ) -> Ended {
         let mut blocked_by = Vec::new();
         let mut cancelled = false;
-        let outcome = this.runtime.block_on(async {
-            if this.loss.is_some() {
+        let outcome = self.runtime.block_on(async {
+            if self.loss.is_some() {
                 return Err(Cause::Silent);
             }
-            let mut silence = Silence::new(this, watch.look_after.is_none());
-            let mut running = pin!(collect(&this.client, sql, &mut done));
-            let first = watch.look_after.map_or(this.answer, |(after, _)| after);
-            let mut looking = this.look(first);
+            let mut silence = Silence::new(self, watch.look_after.is_none());
+            let mut running = pin!(running);
+            let first = watch.look_after.map_or(self.answer, |(after, _)| after);
+            let mut looking = self.look(first);
             let mut interrupted: Pin<Box<dyn Future<Output = ()> + '_>> =
-                Box::pin(this.canceller.cancelled(watch.cancel_at));
+                Box::pin(self.canceller.cancelled(watch.cancel_at));
             loop {
                 let aside = select(looking.as_mut(), interrupted.as_mut());
                 match select(running.as_mut(), aside).await {
@@ -144,10 +180,10 @@ impl Session<'_> {
                     Either::Right((Either::Left((seen, _)), _)) => {
                         if seen.blockers != blocked_by {
                             blocked_by.clone_from(&seen.blockers);
-                            this.tell_blocked(&watch, seen.blockers.clone());
+                            self.tell_blocked(&watch, seen.blockers.clone());
                         }
                         match silence.next_look(&seen) {
-                            Some(pause) => looking = this.look(pause),
+                            Some(pause) => looking = self.look(pause),
                             None => break Err(Cause::Silent),
                         }
                     }
@@ -155,9 +191,9 @@ impl Session<'_> {
                         cancelled = true;
                         interrupted = Box::pin(std::future::pending());
                         // An error here leaves the statement running; its end is waited for.
-                        let cancel = (this.connector.cancel)(this.client.cancel_token());
+                        let cancel = (self.connector.cancel)(self.client.cancel_token());
                         let _ = tokio::time::timeout(ASIDE, cancel).await;
-                        looking = this.look(this.answer / 3);
+                        looking = self.look(self.answer / 3);
                     }
                 }
             }
@@ -166,30 +202,36 @@ impl Session<'_> {
             // The server carries a cancel out when it gets to it, whatever runs then: let that be
             // nothing.
             let nothing = format!("SELECT pg_catalog.pg_sleep({})", LATE_CANCEL.as_secs_f64());
-            let _ = this.runtime.block_on(async {
+            let _ = self.runtime.block_on(async {
                 let mut none = Vec::new();
-                let nothing = collect(&this.client, &nothing, &mut none);
+                let nothing = collect(&self.client, &nothing, &mut none);
                 tokio::time::timeout(ASIDE, nothing).await.is_ok()
             });
         }
-        self.emit_notices();
-        match outcome {
-            Ok(()) => Ok(done),
-            Err(source) => {
-                if self.loss.is_none() {
-                    self.loss = source.loss();
-                }
-                if self.loss.is_some() {
-                    self.drive.abort();
-                }
-                Err(BatchError {
-                    done,
-                    source,
-                    cancelled,
-                    blocked_by,
-                })
-            }
+        Ended {
+            outcome,
+            cancelled,
+            blocked_by,
         }
+    }
+
+    fn end(&mut self, ended: Ended, done: Results) -> Result<Results, BatchError> {
+        self.emit_notices();
+        let Err(source) = ended.outcome else {
+            return Ok(done);
+        };
+        if self.loss.is_none() {
+            self.loss = source.loss();
+        }
+        if self.loss.is_some() {
+            self.drive.abort();
+        }
+        Err(BatchError {
+            done,
+            source,
+            cancelled: ended.cancelled,
+            blocked_by: ended.blocked_by,
+        })
     }
 
     /// Looks over a second connection, after a pause.

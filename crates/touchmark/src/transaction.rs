@@ -1,6 +1,7 @@
 //! Applying one migration in one transaction and one message: its SQL exactly as it was hashed,
 //! and both rows.
 
+mod large;
 mod message;
 mod retries;
 mod stop;
@@ -51,6 +52,9 @@ fn apply_once(
     newest: Option<&MigrationId>,
 ) -> Result<(), Stop> {
     let migration = &context.set[step.position];
+    if large::is_large(migration) {
+        return large::apply_once(session, context, step, newest);
+    }
     let entry = Entry {
         migration,
         build: context.build,

@@ -9,7 +9,7 @@ use crate::migration::{file_name, label};
 use crate::placeholder::is_placeholder_name;
 use crate::{
     Checksum, Directives, Expanded, Hole, Isolation, Kind, Migration, Placeholder, PlaceholderKind,
-    Script, Statement, StatementKind,
+    Script, Span, Statement, StatementKind,
 };
 
 /// Why bytes are not an encoded set.
@@ -225,6 +225,7 @@ impl From<EncodedMigration<'_>> for Migration {
         let script = |script: EncodedScript| Script {
             sql: script.sql.to_owned(),
             directives: script.directives,
+            spans: script.spans,
             statements: script.statements,
             holes: script.holes,
             adaptation: None,
@@ -256,7 +257,9 @@ pub struct EncodedScript<'a> {
     pub sql: &'a str,
     /// What its header says.
     pub directives: Directives,
-    /// Its statements. Kind and hash are there only for a script without a transaction.
+    /// Where its statements stand.
+    pub spans: Vec<Span>,
+    /// The same with kind and hash, for a script without a transaction only.
     pub statements: Vec<Statement>,
     /// Where placeholders stand in it, in order.
     pub holes: Vec<Hole>,
@@ -391,7 +394,7 @@ impl<'a> Body<'a> {
         let sql = self.string()?;
         let (directives, flags) = self.directives()?;
         let count = self.size()?;
-        let mut statements = Vec::new();
+        let (mut spans, mut statements) = (Vec::new(), Vec::new());
         let mut at = 0usize;
         for _ in 0..count {
             let start = at.checked_add(self.size()?).ok_or(self.damaged())?;
@@ -399,17 +402,15 @@ impl<'a> Body<'a> {
             if sql.get(start..end).is_none() {
                 return Err(self.damaged());
             }
-            let (kind, semantic) = if directives.no_transaction {
-                (self.statement_kind()?, Checksum(fixed(self.take(32)?, 0)?))
-            } else {
-                (StatementKind::Transactional, Checksum::EMPTY)
-            };
-            statements.push(Statement {
-                start,
-                end,
-                kind,
-                semantic,
-            });
+            spans.push(Span::from(start..end));
+            if directives.no_transaction {
+                statements.push(Statement {
+                    start,
+                    end,
+                    kind: self.statement_kind()?,
+                    semantic: Checksum(fixed(self.take(32)?, 0)?),
+                });
+            }
             at = end;
         }
         let holes = match flags & PLACEHOLDERS {
@@ -424,6 +425,7 @@ impl<'a> Body<'a> {
         Ok(EncodedScript {
             sql,
             directives,
+            spans,
             statements,
             holes,
             expanded,

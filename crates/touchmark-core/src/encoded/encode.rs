@@ -1,35 +1,39 @@
 //! Writing the encoded form.
 
+use std::ops::Range;
+
 use super::Home;
 use super::layout::*;
 use crate::{Adaptation, Isolation, Kind, MigrationSet, PlaceholderKind, Script, StatementKind};
 
 /// Encodes a set, with the place where it belongs. The same set always gives the same bytes.
 pub fn encode(set: &MigrationSet, home: &Home) -> Vec<u8> {
-    let mut index = Vec::with_capacity(set.migrations.len() * RECORD);
-    let mut bodies = Vec::new();
-    string(&mut bodies, &set.directory);
-    string(&mut bodies, home.schema.as_deref().unwrap_or_default());
-    string(&mut bodies, &home.history.schema);
-    string(&mut bodies, &home.history.table);
-    number(&mut bodies, set.placeholders.len() as u64);
+    // One buffer: a second one would be a second copy of every text.
+    let texts = set.migrations.iter();
+    let texts = texts.map(|m| m.up.sql.len() + m.down.as_ref().map_or(0, |down| down.sql.len()));
+    let bodies_at = INDEX_AT + set.migrations.len() * RECORD;
+    let mut out = Vec::with_capacity(bodies_at + texts.sum::<usize>());
+    out.resize(bodies_at, 0);
+    string(&mut out, &set.directory);
+    string(&mut out, home.schema.as_deref().unwrap_or_default());
+    string(&mut out, &home.history.schema);
+    string(&mut out, &home.history.table);
+    number(&mut out, set.placeholders.len() as u64);
     for placeholder in &set.placeholders {
-        string(&mut bodies, &placeholder.name);
+        string(&mut out, &placeholder.name);
         let kind = match placeholder.kind {
             PlaceholderKind::Literal => LITERAL,
             PlaceholderKind::Identifier => IDENTIFIER,
         };
         match &placeholder.default {
             Some(default) => {
-                number(&mut bodies, kind | DEFAULT);
-                string(&mut bodies, default);
+                number(&mut out, kind | DEFAULT);
+                string(&mut out, default);
             }
-            None => number(&mut bodies, kind),
+            None => number(&mut out, kind),
         }
     }
-    let bodies_at = INDEX_AT + set.migrations.len() * RECORD;
-
-    for migration in &set.migrations {
+    for (position, migration) in set.migrations.iter().enumerate() {
         let mut record = [0; RECORD];
         record[R_LETTER] = migration.kind.letter() as u8;
         record[R_FLAGS] = if migration.down.is_some() {
@@ -38,27 +42,25 @@ pub fn encode(set: &MigrationSet, home: &Home) -> Vec<u8> {
             0
         };
         record[R_DIGITS] = migration.digits;
-        let body_at = ((bodies_at + bodies.len()) as u64).to_le_bytes();
+        let body_at = (out.len() as u64).to_le_bytes();
         record[R_BODY..R_BODY + 5].copy_from_slice(&body_at[..5]);
         record[R_VERSION..R_VERSION + 8].copy_from_slice(&migration.version.to_le_bytes());
         record[R_LEAF..R_LEAF + 32].copy_from_slice(&migration.leaf.0);
         record[R_CHAIN..R_CHAIN + 32].copy_from_slice(&migration.chain.0);
-        index.extend_from_slice(&record);
+        let at = INDEX_AT + position * RECORD;
+        out[at..at + RECORD].copy_from_slice(&record);
 
-        string(&mut bodies, &migration.name);
-        script(&mut bodies, &migration.up);
+        string(&mut out, &migration.name);
+        script(&mut out, &migration.up);
         if let Some(down) = &migration.down {
-            script(&mut bodies, down);
+            script(&mut out, down);
         }
-        number(&mut bodies, migration.refinery.len() as u64);
+        number(&mut out, migration.refinery.len() as u64);
         for checksum in &migration.refinery {
-            bodies.extend_from_slice(&checksum.to_le_bytes());
+            out.extend_from_slice(&checksum.to_le_bytes());
         }
     }
 
-    let mut out = vec![0; INDEX_AT];
-    out.extend_from_slice(&index);
-    out.extend_from_slice(&bodies);
     let total = out.len() as u64;
     let last_version = set
         .migrations
@@ -105,16 +107,23 @@ fn script(out: &mut Vec<u8>, script: &Script) {
     if let Some(why) = &directives.irreversible {
         string(out, why);
     }
-    number(out, statements.len() as u64);
-    let mut at = 0;
-    for statement in statements {
-        number(out, (statement.start - at) as u64);
-        number(out, (statement.end - statement.start) as u64);
-        at = statement.end;
-        // Only a run without a transaction resumes at a statement, so only it needs to know more.
-        if no_transaction {
+    // Only a run without a transaction resumes at a statement, so only it needs to know more.
+    if no_transaction {
+        let mut at = span_count(out, statements.len());
+        for statement in statements {
+            at = span(out, at, statement.start..statement.end);
             statement_kind(out, &statement.kind);
             out.extend_from_slice(&statement.semantic.0);
+        }
+    } else if adaptation.is_some() {
+        let mut at = span_count(out, statements.len());
+        for statement in statements {
+            at = span(out, at, statement.start..statement.end);
+        }
+    } else {
+        let mut at = span_count(out, script.spans.len());
+        for one in &script.spans {
+            at = span(out, at, one.range());
         }
     }
     if !script.holes.is_empty() {
@@ -131,6 +140,19 @@ fn script(out: &mut Vec<u8>, script: &Script) {
     }
 }
 
+/// Gives where the first of them is counted from.
+fn span_count(out: &mut Vec<u8>, count: usize) -> usize {
+    number(out, count as u64);
+    0
+}
+
+/// Gives where the next one is counted from.
+fn span(out: &mut Vec<u8>, at: usize, range: Range<usize>) -> usize {
+    number(out, (range.start - at) as u64);
+    number(out, range.len() as u64);
+    range.end
+}
+
 fn adapted(out: &mut Vec<u8>, adaptation: &Adaptation) {
     number(
         out,
@@ -144,9 +166,7 @@ fn adapted(out: &mut Vec<u8>, adaptation: &Adaptation) {
     number(out, adaptation.skipped.len() as u64);
     let mut at = 0;
     for range in &adaptation.skipped {
-        number(out, (range.start - at) as u64);
-        number(out, range.len() as u64);
-        at = range.end;
+        at = span(out, at, range.clone());
     }
 }
 

@@ -10,7 +10,7 @@ use crate::{
 
 fn script(sql: &str, directives: Directives, kinds: &[StatementKind]) -> Script {
     let mut at = 0;
-    let statements = kinds
+    let statements: Vec<_> = kinds
         .iter()
         .map(|kind| {
             let statement = Statement {
@@ -25,6 +25,7 @@ fn script(sql: &str, directives: Directives, kinds: &[StatementKind]) -> Script 
         .collect();
     Script {
         sql: sql.into(),
+        spans: statements.iter().map(|s| (s.start..s.end).into()).collect(),
         directives,
         statements,
         holes: Vec::new(),
@@ -148,6 +149,7 @@ fn what_is_encoded_is_decoded() {
         assert_eq!(decoded.up.sql, migration.up.sql);
         assert_eq!(decoded.up.directives, migration.up.directives);
         assert_eq!(decoded.up.holes, migration.up.holes);
+        assert_eq!(decoded.up.spans, migration.up.spans);
         assert_eq!(decoded.up.statements, migration.up.statements);
         assert_eq!(decoded.down.is_some(), migration.down.is_some());
     }
@@ -311,7 +313,8 @@ fn what_is_skipped_is_decoded_as_blanks() {
     let up = Encoded::open(&bytes).unwrap().get(0).unwrap().up;
     assert_eq!(up.sql, sql);
     assert_eq!(up.executed(), "     ;\na é;\nb;\n      ;");
-    assert_eq!(up.statements, adaptation.statements);
+    let ranges = adaptation.statements.iter().map(|s| s.start..s.end);
+    assert!(up.spans.iter().map(|span| span.range()).eq(ranges));
     assert_eq!((up.is_adapted, up.isolation), (true, adaptation.isolation));
     assert!(!up.directives.no_transaction);
     assert_eq!(up.written(9), 9);

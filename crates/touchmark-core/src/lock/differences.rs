@@ -201,7 +201,8 @@ impl LockState {
     pub fn differences(&self, set: &MigrationSet) -> Vec<Difference> {
         match self.lock() {
             Some(lock) => {
-                let files: Vec<_> = set.migrations.iter().map(Entry::of).collect();
+                let files = set.migrations.iter();
+                let files: Vec<_> = files.map(|m| Entry::of_known(m, lock)).collect();
                 differences(lock, &files)
             }
             None => Vec::new(),

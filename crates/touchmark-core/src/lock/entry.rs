@@ -7,11 +7,17 @@ use std::time::Duration;
 use super::{Entry, Fingerprint, Lock};
 use crate::diagnostic::{Diagnostic, Problems};
 use crate::resolve::{self, FileName, parallel, text};
-use crate::{Checksum, Directives, Kind, Migration, Script, checksum};
+use crate::{Checksum, Directives, Kind, Migration, Script, checksum, sql};
 
 impl Entry {
     /// The line of a migration; its chain value is that of a lock only.
     pub fn of(migration: &Migration) -> Entry {
+        Entry::of_known(migration, &Lock::default())
+    }
+
+    /// As [`Entry::of`], without the lexer where the migration is as `lock` says.
+    pub fn of_known(migration: &Migration, lock: &Lock) -> Entry {
+        let locked = lock.find(migration.kind, migration.version, &migration.name);
         Entry {
             kind: migration.kind,
             version: migration.version,
@@ -19,7 +25,10 @@ impl Entry {
             name: migration.name.clone(),
             leaf: migration.leaf,
             chain: Checksum::EMPTY,
-            semantic: semantic(&migration.up),
+            semantic: match locked.filter(|locked| locked.leaf == migration.leaf) {
+                Some(locked) => locked.semantic,
+                None => semantic(&migration.up),
+            },
             down: migration.down.as_ref().map(|down| of_down(&down.sql)),
             draft: false,
             line: 0,
@@ -146,9 +155,9 @@ fn semantic(script: &Script) -> Fingerprint {
     let why = irreversible.as_deref().unwrap_or_default();
     let directives =
         format!("{no_transaction} {lock} {statement} {compatible_with_previous} {why}");
-    let statements = script.statements.iter().map(|s| s.semantic.to_hex());
-    let parts: Vec<_> = statements.chain([directives]).collect();
-    Fingerprint::of(checksum::semantic(parts.iter().map(String::as_str)))
+    let spans = script.spans.iter();
+    let statements = spans.map(|span| sql::semantic(&script.sql, span.range()).to_hex());
+    Fingerprint::of(checksum::semantic(statements.chain([directives])))
 }
 
 pub(crate) fn of_down(sql: &str) -> Fingerprint {

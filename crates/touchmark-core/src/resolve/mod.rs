@@ -157,8 +157,7 @@ pub fn semantic(text: &str) -> Vec<Checksum> {
 pub fn is_cosmetic(name: &FileName, one: &str, other: &str) -> bool {
     let read = |text: &str| {
         let script = unchecked(text.to_owned(), name);
-        let statements: Vec<_> = script.statements.iter().map(|s| s.semantic).collect();
-        (statements, script.directives)
+        (semantic(text), script.directives)
     };
     read(one) == read(other)
 }

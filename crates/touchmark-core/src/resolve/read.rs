@@ -3,13 +3,13 @@
 use super::directory::Pair;
 use super::name::FileName;
 use super::{parallel, text};
+use crate::checksum::Raw;
 use crate::diagnostic::{Diagnostic, Place};
 use crate::header::{self, Comment, Role};
 use crate::lock::{self, Lock};
 use crate::sql::{self, Finding, Source};
 use crate::{
-    Adaptation, Checksum, Directives, Kind, Migration, Placeholder, Script, Statement,
-    StatementKind, checksum,
+    Adaptation, Checksum, Directives, Kind, Migration, Placeholder, Script, Statement, checksum,
 };
 
 /// A migration, if its file could be read, and what is wrong with its files.
@@ -90,14 +90,19 @@ fn migration(pair: &Pair, lock: Option<&Lock>, declared: &[Placeholder]) -> Read
     (Some(migration), problems)
 }
 
-fn refinery(pair: &Pair, up: &Script, variants: &[String]) -> Vec<u64> {
+fn refinery(pair: &Pair, up: &Script, variants: &[Raw]) -> Vec<u64> {
     let name = &pair.up.name;
     if name.kind == Kind::Repeatable {
         return Vec::new();
     }
     let mut out = checksum::refinery(name.version, &name.name, &up.sql);
     for raw in variants {
-        out.extend(checksum::refinery(name.version, &name.name, raw));
+        out.extend(checksum::refinery_raw(
+            name.version,
+            &name.name,
+            &up.sql,
+            *raw,
+        ));
     }
     out
 }
@@ -285,24 +290,20 @@ fn directives(sql: &str, source: &Source, name: &FileName) -> (Directives, Vec<F
 }
 
 fn finish(sql: String, source: &Source, directives: Directives) -> Script {
-    let statements = source
-        .statements
-        .iter()
-        .map(|piece| Statement {
-            start: piece.span.start,
-            end: piece.span.end,
-            kind: if directives.no_transaction {
-                sql::kind(&sql, piece.span.clone())
-            } else {
-                StatementKind::Transactional
-            },
-            semantic: sql::semantic(&sql, piece.span.clone()),
-        })
-        .collect();
+    let pieces = source.statements.iter();
+    // Of a transaction, nothing is asked but where its statements stand.
+    let statements = pieces.clone().filter(|_| directives.no_transaction);
+    let statements = statements.map(|piece| Statement {
+        start: piece.span.start,
+        end: piece.span.end,
+        kind: sql::kind(&sql, piece.span.clone()),
+        semantic: sql::semantic(&sql, piece.span.clone()),
+    });
     Script {
+        spans: pieces.map(|piece| piece.span.clone().into()).collect(),
+        statements: statements.collect(),
         sql,
         directives,
-        statements,
         holes: Vec::new(),
         adaptation: None,
     }

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
+use crate::checksum::Raw;
 use crate::diagnostic::{Diagnostic, Place};
 
 /// The server takes no message of 1 GiB or more, and the record of the migration goes with it.
@@ -78,18 +79,13 @@ pub(crate) fn bytes(path: &Path, file: &str) -> Result<Vec<u8>, Diagnostic> {
 }
 
 impl Text {
-    /// The texts that refinery may have hashed: it takes a file as it lies on the disk, so with
-    /// its mark, and with CRLF where git made it so.
-    pub(crate) fn raw_variants(&self) -> Vec<String> {
-        let crlf = self.sql.replace('\n', "\r\n");
-        if self.had_mark {
-            vec![
-                format!("{BYTE_ORDER_MARK}{}", self.sql),
-                format!("{BYTE_ORDER_MARK}{crlf}"),
-                crlf,
-            ]
-        } else {
-            vec![crlf]
+    /// How the texts that refinery may have hashed differ from it: it takes a file as it lies on the
+    /// disk, so with its mark, and with CRLF where git made it so.
+    pub(crate) fn raw_variants(&self) -> Vec<Raw> {
+        let raw = |has_mark, has_crlf| Raw { has_mark, has_crlf };
+        match self.had_mark {
+            true => vec![raw(true, false), raw(true, true), raw(false, true)],
+            false => vec![raw(false, true)],
         }
     }
 }

@@ -15,7 +15,7 @@ pub struct Reach {
 /// What a script changes on the whole server: roles and their memberships, databases, tablespaces,
 /// subscriptions, the server's settings. What is inside of a `DO` or of a function is not seen.
 pub fn beyond_the_database(script: &Script) -> Vec<Reach> {
-    let spans = script.statements.iter().map(|s| s.start..s.end);
+    let spans = script.spans.iter().map(|span| span.range());
     let found = spans.filter_map(|span| {
         let what = what(&Head::new(&script.sql, span.clone()))?;
         let line = script.sql[..span.start].matches('\n').count() + 1;

@@ -67,5 +67,5 @@ fn b47_a_large_file_of_data() {
     let size = sql.len();
     let set = Directory::new(&[("V1__data.sql", sql)]).set();
     assert_eq!(set.migrations[0].up.sql.len(), size);
-    assert_eq!(set.migrations[0].up.statements.len(), 11);
+    assert_eq!(set.migrations[0].up.spans.len(), 11);
 }

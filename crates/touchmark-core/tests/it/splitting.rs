@@ -10,9 +10,9 @@ use crate::directory::{Directory, fine, wrong};
 fn check(sql: &str, expected: &[&str]) {
     let script = fine(sql);
     let found: Vec<_> = script
-        .statements
+        .spans
         .iter()
-        .map(|s| &script.sql[s.start..s.end])
+        .map(|span| &script.sql[span.range()])
         .collect();
     assert_eq!(found, expected);
 }
@@ -215,7 +215,7 @@ proptest! {
             return Ok(());
         };
         let mut at = 0;
-        for statement in &script.statements {
+        for statement in script.spans.iter().map(|span| span.range()) {
             prop_assert!(at <= statement.start && statement.start < statement.end);
             at = statement.end;
         }
@@ -223,13 +223,13 @@ proptest! {
         // What stands between the statements is empty to the same reader.
         let mut rest = String::new();
         let mut at = 0;
-        for statement in &script.statements {
+        for statement in script.spans.iter().map(|span| span.range()) {
             rest.push_str(&script.sql[at..statement.start]);
             at = statement.end;
         }
         rest.push_str(&script.sql[at..]);
         let rest = format!("SELECT 1;{}", rest.replace("touchmark", ""));
         let script = resolve_bytes(rest.as_bytes()).unwrap();
-        prop_assert_eq!(script.statements.len(), 1);
+        prop_assert_eq!(script.spans.len(), 1);
     }
 }

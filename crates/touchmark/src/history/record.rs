@@ -62,6 +62,65 @@ pub(crate) fn insert_sql(tables: &Tables, entry: &Entry, chain: &str) -> String 
     )
 }
 
+/// The same row as the data of a `COPY`, for texts that are too long for a statement: the statement,
+/// and the data in pieces. The time at which it is finished is for [`finished_sql`] to say.
+pub(crate) fn copied_row<'e>(
+    tables: &Tables,
+    entry: &Entry<'e>,
+    chain: Checksum,
+) -> (String, impl Iterator<Item = Vec<u8>> + use<'e>) {
+    let m = entry.migration;
+    let statement = format!(
+        "COPY {} (kind, version, name, leaf, up_sql, down_sql, compatible, build, chain, state) FROM STDIN",
+        tables.ledger
+    );
+    let head = format!(
+        "{}\t{}\t{}\t\\\\x{}\t",
+        m.kind.letter(),
+        m.version,
+        m.name,
+        m.leaf
+    );
+    let mut tail = format!("\t{}\t", m.up.directives.compatible_with_previous).into_bytes();
+    tail.extend(pieces(entry.build).flatten());
+    tail.extend(format!("\t\\\\x{chain}\tapplied\n").into_bytes());
+    let down = m.down.as_ref().map(|down| down.executed());
+    let null = down.is_none().then(|| b"\\N".to_vec());
+    let down = pieces(down.unwrap_or_default()).chain(null);
+    let row = [head.into_bytes()].into_iter();
+    let row = row
+        .chain(pieces(m.up.sql))
+        .chain([b"\t".to_vec()])
+        .chain(down)
+        .chain([tail]);
+    (statement, row)
+}
+
+/// Pieces of a value in the text format of `COPY`.
+fn pieces(text: &str) -> impl Iterator<Item = Vec<u8>> + use<'_> {
+    text.as_bytes().chunks(64 << 10).map(|chunk| {
+        let mut out = Vec::with_capacity(chunk.len() + 1024);
+        for byte in chunk {
+            match byte {
+                b'\\' => out.extend(b"\\\\"),
+                b'\n' => out.extend(b"\\n"),
+                b'\r' => out.extend(b"\\r"),
+                b'\t' => out.extend(b"\\t"),
+                _ => out.push(*byte),
+            }
+        }
+        out
+    })
+}
+
+/// Says that the newest row, which was copied, is finished.
+pub(crate) fn finished_sql(tables: &Tables) -> String {
+    let Tables { ledger, .. } = tables;
+    format!(
+        "UPDATE {ledger} SET finished_at = pg_catalog.clock_timestamp() WHERE id = (SELECT pg_catalog.max(id) FROM {ledger})"
+    )
+}
+
 /// The row of a migration that is not run, because what it makes is there already.
 pub(crate) fn stamp_sql(tables: &Tables, entry: &Entry, chain: Checksum) -> String {
     format!(

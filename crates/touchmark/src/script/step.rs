@@ -60,6 +60,7 @@ pub(super) fn undo(context: &Context, step: &UndoStep, marks: bool) -> String {
     let script = EncodedScript {
         sql: &step.sql,
         directives: step.directives.clone(),
+        spans: Vec::new(),
         statements: step.statements.clone(),
         holes: Vec::new(),
         expanded: None,

@@ -13,17 +13,25 @@ use crate::session;
 /// The whole message: one round trip.
 pub(crate) fn message(context: &Context, id: &MigrationId, body: Body, rows: &str) -> String {
     let (prefix, _) = prefix(context, id, &body);
-    // A division by zero stops the message where the transaction or the lock is not the one that
-    // the message began with.
-    let check = format!("SELECT 1 / {}::int", holds_both(context));
     // The text may end in a comment, and needs no semicolon at its end.
     let end = match body.marks_its_end() {
         true => format!("SELECT '{END}';\n"),
         false => String::new(),
     };
     format!(
-        "{prefix}{}\n;\n{end}{check};\n{};\n{};\n{rows};\nCOMMIT",
+        "{prefix}{}\n;\n{end}{};\nCOMMIT",
         body.text().0,
+        closing(context, rows)
+    )
+}
+
+/// What follows a text: the check, what cleans the session, and the rows.
+pub(crate) fn closing(context: &Context, rows: &str) -> String {
+    // A division by zero stops the message where the transaction or the lock is not the one that
+    // the message began with.
+    let check = format!("SELECT 1 / {}::int", holds_both(context));
+    format!(
+        "{check};\n{};\n{};\n{rows}",
         CLEAN.join("; "),
         session::settings(context.scope),
     )
@@ -130,7 +138,7 @@ impl<'b> Body<'b> {
         Body {
             script,
             first: 0,
-            count: script.statements.len(),
+            count: script.spans.len(),
             part: Part::Up,
         }
     }
@@ -169,15 +177,17 @@ impl<'b> Body<'b> {
     /// comments too, and with the values of its placeholders.
     pub(crate) fn text(&self) -> (&'b str, usize) {
         let sql = self.script.executed();
-        if self.count == self.script.statements.len() {
+        let spans = &self.script.spans;
+        if self.count == spans.len() {
             return (sql, 0);
         }
-        // A text without a transaction has no placeholders, so what is executed of it stands where
-        // it stands in the file.
-        let statement = self.script.statements.get(self.first);
-        match statement.and_then(|s| Some((sql.get(s.start..s.end)?, s.start))) {
-            Some(found) => found,
-            None => ("", sql.len()),
-        }
+        // A text that is sent in parts has no placeholders, so what is executed of it stands where it
+        // stands in the file.
+        let part = spans.get(self.first..self.first + self.count);
+        let part = part.and_then(|part| {
+            let start = part.first()?.range().start;
+            Some((sql.get(start..part.last()?.range().end)?, start))
+        });
+        part.unwrap_or(("", sql.len()))
     }
 }

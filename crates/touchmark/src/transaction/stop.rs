@@ -42,6 +42,20 @@ pub(crate) fn stopped(
     body: &Body,
     newest: Option<&MigrationId>,
 ) -> Stop {
+    let before = prefix(context, id, body);
+    stopped_behind(error, session, context, id, body, newest, &before)
+}
+
+/// The same of a message that begins with this text of ours, of so many statements.
+pub(crate) fn stopped_behind(
+    error: BatchError,
+    session: &mut Session,
+    context: &Context,
+    id: &MigrationId,
+    body: &Body,
+    newest: Option<&MigrationId>,
+    (prefix_text, prefix_count): &(String, usize),
+) -> Stop {
     let BatchError {
         done,
         source,
@@ -64,8 +78,7 @@ pub(crate) fn stopped(
             cause: server.message().into(),
         };
     }
-    let (prefix_text, prefix_count) = prefix(context, id, body);
-    let found = locate(server, &done, &prefix_text, prefix_count, body);
+    let found = locate(server, &done, prefix_text, *prefix_count, body);
     // The last statement before the text is the one that may divide by zero.
     if let Some(path) = &context.tables.search_path
         && found.statement.is_none()
@@ -187,7 +200,7 @@ fn locate(
     body: &Body,
 ) -> Found {
     let (text, at) = body.text();
-    let statements = &body.script.statements;
+    let spans = &body.script.spans;
     let position = match server.position() {
         // The position counts characters of the message, from 1.
         Some(ErrorPosition::Original(position)) => (*position as usize).checked_sub(1),
@@ -202,7 +215,7 @@ fn locate(
     if let Some(offset) = offset {
         let offset = body.script.written(at + offset);
         return Found {
-            statement: statements.iter().position(|s| offset <= s.end),
+            statement: spans.iter().position(|span| offset <= span.range().end),
             place: Some(Place::of(body.script.sql, offset)),
             after: None,
         };
@@ -221,9 +234,9 @@ fn locate(
             let statement = body.first + count;
             Found {
                 statement: Some(statement),
-                place: statements
+                place: spans
                     .get(statement)
-                    .map(|s| Place::of(body.script.sql, s.start)),
+                    .map(|span| Place::of(body.script.sql, span.range().start)),
                 after: None,
             }
         }

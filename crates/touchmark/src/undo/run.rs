@@ -280,6 +280,7 @@ fn undo(
         None => EncodedScript {
             sql: &step.sql,
             directives: step.directives.clone(),
+            spans: Vec::new(),
             statements: step.statements.clone(),
             holes: Vec::new(),
             expanded: None,
