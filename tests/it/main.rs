@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod harness;
+mod kill_harness;
 
 mod accept;
 mod ahead;
@@ -15,6 +16,7 @@ mod concurrency;
 mod failover;
 mod history;
 mod interrupts;
+mod kills;
 mod lost;
 mod no_transaction;
 mod placeholders;
