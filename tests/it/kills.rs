@@ -1,91 +1,110 @@
 //! Every operation, disturbed at each of its messages: what comes after is as if nothing had
 //! happened.
 
+mod battery;
+mod commit;
+mod failover;
+
 use std::sync::LazyLock;
 
 use crate::kill_harness::child;
-use crate::kill_harness::fault::{Fault, Moment, Way, What};
-use crate::kill_harness::lab::Lab;
+use crate::kill_harness::fault::{At, Fault, Moment, Way, What};
+use crate::kill_harness::lab::{Database, Lab, Prepared};
 use crate::kill_harness::scenario::Scenario;
-use crate::kill_harness::trial::{Runner, held, trial};
+use crate::kill_harness::trial::{Outcome, Runner, held, trial};
+use Moment::{After, Before, Half};
+use Way::{ToClient, ToServer};
+use What::{Cut, Hold, KillClient, Terminate};
 
 static LAB: LazyLock<Lab> = LazyLock::new(Lab::start);
 
-/// Disturbs a scenario at each message; every fault must land.
-fn at_every_message(name: &str) {
+/// What runs in the processes that are killed.
+#[test]
+fn a_process_of_its_own() {
+    if !child::perform_if_spawned() {
+        let mut database = LAB.database();
+        let prepared = LAB.prepare(Scenario::named("run"), &mut database);
+        let runner = Runner {
+            is_process: true,
+            ..Runner::default()
+        };
+        let outcomes = trial(&LAB, &prepared, &mut database, &[runner]).unwrap();
+        assert_eq!(outcomes[0].trace.len(), prepared.trace.len());
+    }
+}
+
+/// Disturbs a scenario at each message in each of these ways.
+#[track_caller]
+fn at_each_message(name: &str, ways: &[(Way, Moment, What)]) {
     let mut database = LAB.database();
     let prepared = LAB.prepare(Scenario::named(name), &mut database);
     let mut problems = Vec::new();
-    let begun = std::time::Instant::now();
-    let mut n = 0;
-    for fault in faults(&prepared) {
-        n += 1;
-        let outcome = match fault.what {
-            What::Hold => held(&LAB, &prepared, &mut database, fault),
-            _ => {
-                let runner = Runner {
-                    faults: vec![fault],
-                    ..Runner::default()
-                };
-                match trial(&LAB, &prepared, &mut database, &[runner]) {
-                    Ok(outcomes) if outcomes[0].landed.len() != 1 => Err("not landed".into()),
-                    outcome => outcome.map(drop),
-                }
-            }
+    for (way, moment, what) in ways {
+        // The login is the same in all scenarios, and a backend has no number before its end.
+        let first = match (way, what) {
+            (ToServer, Cut | Hold) => 1,
+            _ if name == "run" && *what == Cut => 1,
+            _ => prepared.login(*way) + 1,
         };
-        if let Err(problem) = outcome {
-            problems.push(format!("{fault}: {problem}"));
+        for number in first..=prepared.count(*way) {
+            let fault = Fault {
+                way: *way,
+                at: At::Number(number),
+                moment: *moment,
+                what: *what,
+            };
+            if let Err(problem) = disturb(&prepared, &mut database, fault) {
+                problems.push(format!("{fault}: {problem}"));
+            }
         }
     }
-    eprintln!("{name}: {n} in {:?}; {}/{}", begun.elapsed(), prepared.count(Way::ToServer), prepared.count(Way::ToClient));
     assert!(problems.is_empty(), "{name}\n{}", problems.join("\n"));
 }
 
-/// What is done at the messages of a scenario.
-fn faults(prepared: &crate::kill_harness::lab::Prepared) -> Vec<Fault> {
-    use Moment::{After, Before, Half};
-    use Way::{ToClient, ToServer};
-    use What::{Cut, Hold, Terminate};
-    let mut faults = Vec::new();
-    for (way, moment, what) in [
-        (ToServer, Before, Cut),
-        (ToServer, Half, Cut),
-        (ToServer, After, Cut),
-        (ToServer, Before, Terminate),
-        (ToServer, Half, Terminate),
-        (ToServer, After, Terminate),
-        (ToServer, Before, Hold),
-        (ToClient, Before, Cut),
-    ] {
-        let first = match what {
-            Terminate => prepared.login(way) + 1,
-            _ => 1,
-        };
-        faults.extend((first..=prepared.count(way)).map(|number| Fault {
-            way,
-            number,
-            moment,
-            what,
-        }));
+/// One trial with one fault, which must land.
+fn disturb(prepared: &Prepared, database: &mut Database, fault: Fault) -> Result<(), String> {
+    if fault.what == Hold {
+        return held(&LAB, prepared, database, fault);
     }
-    faults
+    let outcome = with(prepared, database, &[fault])?;
+    match outcome.landed.len() {
+        1 => Ok(()),
+        _ => Err("it has not landed".into()),
+    }
 }
 
-#[test]
-fn a_process_of_its_own() {
-    child::perform_if_spawned();
+/// One trial with one runner.
+fn with(prepared: &Prepared, database: &mut Database, faults: &[Fault]) -> Result<Outcome, String> {
+    let runner = Runner {
+        is_process: faults.iter().any(|fault| fault.what == KillClient),
+        faults: faults.to_vec(),
+        ..Runner::default()
+    };
+    let mut outcomes = trial(&LAB, prepared, database, &[runner])?;
+    Ok(outcomes.remove(0))
 }
 
-macro_rules! at_every_message {
+const ALL: [(Way, Moment, What); 8] = [
+    (ToServer, Before, Cut),
+    (ToServer, Half, Cut),
+    (ToServer, After, Cut),
+    (ToServer, Before, Terminate),
+    (ToServer, Half, Terminate),
+    (ToServer, After, Terminate),
+    (ToServer, Before, Hold),
+    (ToClient, Before, Cut),
+];
+
+macro_rules! at_each_message {
     ($($test:ident: $name:literal,)*) => {$(
         #[test]
         fn $test() {
-            at_every_message($name);
+            at_each_message($name, &ALL);
         }
     )*};
 }
 
-at_every_message! {
+at_each_message! {
     a_run: "run",
     a_run_without_a_transaction: "run without a transaction",
     a_run_with_a_statement_that_commits: "run with a statement that commits",

@@ -36,10 +36,27 @@ pub enum What {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fault {
     pub way: Way,
-    /// Counts the messages of all connections of one runner in this direction, from 1.
-    pub number: usize,
+    pub at: At,
     pub moment: Moment,
     pub what: What,
+}
+
+/// A message, in one direction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum At {
+    /// Counts the messages of all connections of one runner, from 1.
+    Number(usize),
+    /// Each one with this in its text.
+    Each(&'static str),
+}
+
+impl At {
+    pub fn is(self, message: &Message) -> bool {
+        match self {
+            At::Number(number) => message.number == number,
+            At::Each(text) => message.text.contains(text),
+        }
+    }
 }
 
 /// A message that the proxy has seen.
@@ -65,7 +82,7 @@ impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Fault {
             way,
-            number,
+            at,
             moment,
             what,
         } = self;
@@ -78,7 +95,11 @@ impl fmt::Display for Fault {
             Way::ToServer => "to the server",
             Way::ToClient => "to the client",
         };
-        write!(f, "{what:?} {moment} message {number} {way}")
+        let at = match at {
+            At::Number(number) => format!("message {number}"),
+            At::Each(text) => format!("each message with `{text}`"),
+        };
+        write!(f, "{what:?} {moment} {at} {way}")
     }
 }
 

@@ -59,7 +59,9 @@ impl Lab {
         let number = self.databases.fetch_add(1, Ordering::Relaxed);
         let name = format!("trial_{number}");
         let mut admin = Client::connect(&self.server.url("postgres"), NoTls).unwrap();
-        admin.batch_execute(&format!("CREATE DATABASE {name}")).unwrap();
+        admin
+            .batch_execute(&format!("CREATE DATABASE {name}"))
+            .unwrap();
         let url = self.server.url(&name);
         let client = Client::connect(&url, NoTls).unwrap();
         Database { name, url, client }
@@ -98,7 +100,8 @@ impl Lab {
     }
 }
 
-const EMPTY: &str = "SET client_min_messages = warning; DROP SCHEMA public CASCADE; CREATE SCHEMA public;";
+const EMPTY: &str =
+    "SET client_min_messages = warning; DROP SCHEMA public CASCADE; CREATE SCHEMA public;";
 
 /// Everything of a database, as SQL without commands of psql.
 fn dump(url: &str) -> String {
@@ -106,7 +109,11 @@ fn dump(url: &str) -> String {
         .args(["--inserts", "--schema=public", "--dbname", url])
         .output()
         .unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     let text = String::from_utf8(output.stdout).unwrap();
     let is_sql = |line: &&str| !line.starts_with('\\') && !line.starts_with("CREATE SCHEMA");
     let lines: Vec<_> = text.lines().filter(is_sql).collect();
@@ -150,6 +157,14 @@ impl Prepared {
 
     pub fn messages(&self, way: Way) -> impl Iterator<Item = &Message> {
         self.trace.iter().filter(move |message| message.way == way)
+    }
+
+    /// The first message with this text.
+    pub fn number(&self, way: Way, text: &str) -> usize {
+        let found = self.messages(way).find(|m| m.text.contains(text));
+        found
+            .unwrap_or_else(|| panic!("no message has {text}"))
+            .number
     }
 
     /// How many messages of this direction belong to the login.

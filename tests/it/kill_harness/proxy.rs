@@ -113,6 +113,13 @@ impl Proxy {
         assert!(!waited.unwrap().1.timed_out(), "the fault has not landed");
     }
 
+    /// Cuts all connections at once, whatever is said on them.
+    pub fn cut(&self) {
+        for connection in &self.shared.state().connections {
+            connection.cut();
+        }
+    }
+
     /// Ends a [`What::Hold`].
     pub fn release(&self) {
         self.shared.state().released = true;
@@ -144,9 +151,7 @@ impl Drop for Proxy {
     fn drop(&mut self) {
         self.shared.state().closed = true;
         self.release();
-        for connection in &self.shared.state().connections {
-            connection.cut();
-        }
+        self.cut();
         // Wakes the thread that accepts.
         drop(TcpStream::connect(&self.address));
     }
@@ -253,9 +258,8 @@ impl Shared {
             text: frame.text(),
         };
         state.trace.push(message.clone());
-        let meant = |fault: &Fault| fault.way == way && fault.number == number;
-        let at = state.faults.iter().position(meant);
-        let fault = at.map(|at| state.faults.remove(at));
+        let meant = |fault: &&Fault| fault.way == way && fault.at.is(&message);
+        let fault = state.faults.iter().find(meant).copied();
         state.working += usize::from(fault.is_some());
         (message, fault)
     }

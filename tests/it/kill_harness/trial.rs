@@ -34,8 +34,8 @@ pub struct Outcome {
 }
 
 /// Whether a run goes on after a connection that was cut in any phase of it, and not only in a
-/// migration.
-const RECONNECTS_IN_EVERY_PHASE: bool = false;
+/// migration; and never after one that was terminated, whatever it was doing.
+const SESSION_KNOWS_ITS_LOSS: bool = false;
 
 /// Performs a scenario; with its events.
 pub fn perform(scenario: &Scenario, set: &[u8], url: &str) -> (Result<(), Error>, Vec<Event>) {
@@ -157,9 +157,15 @@ fn judge(prepared: &Prepared, outcome: &Outcome, runners: usize) -> Result<(), S
     let Some(result) = &outcome.result else {
         return Ok(());
     };
-    let was = |what: What| outcome.landed.iter().any(|landed| landed.fault.what == what);
+    let was = |what: What| {
+        outcome
+            .landed
+            .iter()
+            .any(|landed| landed.fault.what == what)
+    };
     let reconnected = |event: &Event| matches!(event, Event::Reconnecting { .. });
-    if was(What::Terminate) && !was(What::Cut) && outcome.events.iter().any(reconnected) {
+    let again = SESSION_KNOWS_ITS_LOSS && outcome.events.iter().any(reconnected);
+    if was(What::Terminate) && !was(What::Cut) && again {
         return Err("a session that an administrator terminated was made again".into());
     }
     match result {
@@ -174,8 +180,8 @@ fn may_end(prepared: &Prepared, outcome: &Outcome) -> bool {
     outcome.landed.iter().any(|landed| match landed.fault.what {
         What::Terminate => true,
         What::Cut => {
-            let in_login = landed.fault.number <= prepared.login(landed.fault.way);
-            !RECONNECTS_IN_EVERY_PHASE || in_login || !prepared.scenario.reconnects()
+            let in_login = landed.message.number <= prepared.login(landed.fault.way);
+            !SESSION_KNOWS_ITS_LOSS || in_login || !prepared.scenario.reconnects()
         }
         _ => false,
     })
@@ -191,7 +197,14 @@ fn is_loss(error: &Error) -> bool {
 
 /// What changes the database goes over a connection that has got the lock before, and no other.
 pub fn holds_the_lock_first(trace: &[Message]) -> Result<(), String> {
-    const CHANGES: [&str; 6] = ["INSERT INTO ", "CREATE ", "DROP ", "ALTER ", "UPDATE ", "VACUUM "];
+    const CHANGES: [&str; 6] = [
+        "INSERT INTO ",
+        "CREATE ",
+        "DROP ",
+        "ALTER ",
+        "UPDATE ",
+        "VACUUM ",
+    ];
     let mut asked = Vec::new();
     let mut locked = Vec::new();
     for message in trace {

@@ -61,12 +61,16 @@ impl Frame {
         match self.tag {
             b'Q' | b'C' => text(body),
             b'D' => {
-                let length = self.number(7).and_then(|length| usize::try_from(length).ok());
+                let length = self
+                    .number(7)
+                    .and_then(|length| usize::try_from(length).ok());
                 text(length.and_then(|l| body.get(6..6 + l)).unwrap_or_default())
             }
             b'E' => {
                 let fields = body.split(|byte| *byte == 0);
-                let code = fields.into_iter().find_map(|field| field.strip_prefix(b"C"));
+                let code = fields
+                    .into_iter()
+                    .find_map(|field| field.strip_prefix(b"C"));
                 text(code.unwrap_or_default())
             }
             _ => String::new(),
