@@ -11,6 +11,7 @@ use crate::kill_harness::child;
 use crate::kill_harness::fault::{At, Fault, Moment, Way, What};
 use crate::kill_harness::lab::{Database, Lab, Prepared};
 use crate::kill_harness::scenario::Scenario;
+use crate::kill_harness::schedule::{Random, schedule};
 use crate::kill_harness::trial::{Outcome, Runner, held, trial};
 use Moment::{After, Before, Half};
 use Way::{ToClient, ToServer};
@@ -82,6 +83,30 @@ fn with(prepared: &Prepared, database: &mut Database, faults: &[Fault]) -> Resul
     };
     let mut outcomes = trial(&LAB, prepared, database, &[runner])?;
     Ok(outcomes.remove(0))
+}
+
+/// A few of those that `cargo bench --bench kills` makes without end.
+#[test]
+fn random_schedules_of_several_runners() {
+    let mut database = LAB.database();
+    for (round, name) in [
+        "run",
+        "rollback",
+        "run without a transaction",
+        "adoption of refinery's history",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let prepared = LAB.prepare(Scenario::named(name), &mut database);
+        for round in 10 * round..10 * round + 10 {
+            let runners = schedule(&mut Random::of(1, round), &prepared);
+            if let Err(problem) = trial(&LAB, &prepared, &mut database, &runners) {
+                let runners: Vec<_> = runners.iter().map(ToString::to_string).collect();
+                panic!("{name}\n{}\n{problem}", runners.join("\n"));
+            }
+        }
+    }
 }
 
 const ALL: [(Way, Moment, What); 8] = [

@@ -157,6 +157,7 @@ fn locked(
         let (rows, found) = locked_rows(session, context, known)?;
         report.record_in_flight(context, &rows);
         report.in_flight = None;
+        report.keep_what_is_applied(&rows);
         let plan = plan_for(context, &rows, report)?;
         if plan.steps.is_empty() && plan.only_steps() {
             release(session, context)?;
@@ -291,6 +292,13 @@ impl Report {
             self.in_flight = None;
             self.record(MigrationId::of(migration), Duration::ZERO);
         }
+    }
+
+    /// A failover may have lost what the server before it had acknowledged; it is applied again.
+    fn keep_what_is_applied(&mut self, rows: &Rows) {
+        let lookup = rows.lookup();
+        let is_applied = |id: &MigrationId| lookup.ledger.contains_key(&id.key());
+        self.applied.retain(|applied| is_applied(&applied.id));
     }
 
     fn record(&mut self, id: MigrationId, elapsed: Duration) {

@@ -9,6 +9,7 @@ pub mod fault;
 pub mod lab;
 pub mod proxy;
 pub mod scenario;
+pub mod schedule;
 pub mod state;
 pub mod trial;
 pub mod wire;

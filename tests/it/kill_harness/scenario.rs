@@ -40,6 +40,11 @@ impl Scenario {
             .any(|name| self.name.starts_with(name))
     }
 
+    /// Whether somebody looks at the database in the middle of it, and must be alone with it.
+    pub fn is_settled_by_hand(&self) -> bool {
+        self.name == "run with a statement that commits"
+    }
+
     /// Whether an error of a second attempt says that the first one did it.
     pub fn is_done(&self, error: &Error) -> bool {
         match error {

@@ -50,7 +50,10 @@ fn b07_a_connection_that_drops_between_two_migrations() {
     assert!(outcome.landed[0].message.text.starts_with(V2));
     assert_eq!(reconnects(&outcome), 1);
     assert_eq!(connections(&outcome, V2), [1, 2]);
-    assert_eq!(connections(&outcome, "pg_try_advisory_lock"), [1, 2]);
+    let mut asked = connections(&outcome, "pg_try_advisory_lock");
+    // The lost session may not have ended yet when it asks for the first time.
+    asked.dedup();
+    assert_eq!(asked, [1, 2]);
 }
 
 /// What drops each connection is not tried for ever.
@@ -103,7 +106,8 @@ fn b07_another_run_takes_over_in_between() {
         proxy.wait_until_landed(2);
         assert_eq!(names(&migrate(&database.url)), ["V2__u", "R__v"]);
         proxy.release();
-        assert_eq!(names(&first.join().unwrap()), ["V1__t"]);
+        // What it was about to apply is applied; whoever did it, there is nothing left to do.
+        assert_eq!(names(&first.join().unwrap()), ["V1__t", "V2__u"]);
     });
     drop(proxy);
     assert_eq!(database.state(), prepared.state);

@@ -182,6 +182,9 @@ fn next_plan(
         found.is_some_and(|found| found.row == *row)
     };
     let (left, done): (Vec<_>, Vec<_>) = todo.iter().partition(is_left);
+    // A failover may have lost what the server before it had acknowledged; it is undone again.
+    let undone = &mut report.undone;
+    undone.retain(|undone| !left.iter().any(|(id, _)| *id == undone.id));
     for (id, _) in done {
         // The connection was lost in it, and it was committed after all.
         if !report.undone.iter().any(|undone| undone.id == *id) {
