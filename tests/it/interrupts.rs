@@ -113,37 +113,7 @@ fn a_killed_process_leaves_nothing_half_done() {
     assert!(applied(&db.url, &set).is_empty());
 }
 
-/// Battery 9 and 16: whatever the moment, the next start converges.
-#[test]
-fn kills_at_any_moment_converge() {
-    let db = database();
-    let files: Vec<(String, String)> = (1..=12)
-        .map(|n| (format!("V{n}__m.sql"), format!("CREATE TABLE t{n} (id int); INSERT INTO t{n} VALUES ({n}); SELECT pg_sleep(0.01);")))
-        .collect();
-    let files: Vec<(&str, &str)> = files
-        .iter()
-        .map(|(a, b)| (a.as_str(), b.as_str()))
-        .collect();
-    let set = encoded(&files);
-    let file = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(file.path(), &set).unwrap();
-    for round in 0..25 {
-        let mut child = process(&db.url, file.path());
-        // Steps that share no factor with anything in the run reach every phase of it.
-        std::thread::sleep(Duration::from_millis(5 + round * 7));
-        let _ = child.kill();
-        child.wait().unwrap();
-    }
-    migrate(&db.url, &set).unwrap();
-    let each = "SELECT count(*) || '/' || count(DISTINCT version) FROM touchmark_ledger WHERE state = 'applied'";
-    assert_eq!(value(&db.url, each), "12/12");
-    for n in 1..=12 {
-        assert_eq!(value(&db.url, &format!("SELECT count(*) FROM t{n}")), "1");
-    }
-    assert!(applied(&db.url, &set).is_empty());
-}
-
-/// Battery 15 and 16: the server crashes under a migration.
+/// The server crashes under a migration, and comes back.
 #[test]
 fn a_crashed_server_is_waited_for_and_the_migration_is_applied_once() {
     use touchmark_engine::{Installation, cluster::TestServer};

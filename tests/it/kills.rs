@@ -120,27 +120,67 @@ const ALL: [(Way, Moment, What); 8] = [
     (ToClient, Before, Cut),
 ];
 
-macro_rules! at_each_message {
-    ($($test:ident: $name:literal,)*) => {$(
-        #[test]
-        fn $test() {
-            at_each_message($name, &ALL);
-        }
-    )*};
+#[test]
+fn each_message_of_a_run() {
+    at_each_message("run", &ALL);
 }
 
-at_each_message! {
-    a_run: "run",
-    a_run_without_a_transaction: "run without a transaction",
-    a_run_with_a_statement_that_commits: "run with a statement that commits",
-    a_run_that_fails: "run that fails",
-    a_run_that_fails_without_a_transaction: "run that fails without a transaction",
-    a_rollback: "rollback",
-    a_stamp: "stamp",
-    a_stamp_on_refinerys_history: "stamp on refinery's history",
-    an_adoption: "adoption of refinery's history",
-    an_acceptance: "accept",
-    a_resolution_as_done: "resolve: done",
-    a_resolution_to_retry: "resolve: retry",
-    a_resolution_to_abandon: "resolve: abandon",
+#[test]
+fn each_message_of_a_run_without_a_transaction() {
+    at_each_message("run without a transaction", &ALL);
+}
+
+#[test]
+fn each_message_of_a_run_with_a_statement_that_commits() {
+    at_each_message("run with a statement that commits", &ALL);
+}
+
+#[test]
+fn each_message_of_a_run_that_fails() {
+    at_each_message("run that fails", &ALL);
+}
+
+#[test]
+fn each_message_of_a_run_that_fails_without_a_transaction() {
+    at_each_message("run that fails without a transaction", &ALL);
+}
+
+#[test]
+fn each_message_of_a_rollback() {
+    at_each_message("rollback", &ALL);
+}
+
+#[test]
+fn each_message_of_a_stamp() {
+    at_each_message("stamp", &ALL);
+}
+
+#[test]
+fn each_message_of_a_stamp_on_refinerys_history() {
+    at_each_message("stamp on refinery's history", &ALL);
+}
+
+#[test]
+fn each_message_of_an_adoption() {
+    at_each_message("adoption of refinery's history", &ALL);
+}
+
+#[test]
+fn each_message_of_an_acceptance() {
+    at_each_message("accept", &ALL);
+}
+
+#[test]
+fn each_message_of_a_resolution_as_done() {
+    at_each_message("resolve: done", &ALL);
+}
+
+#[test]
+fn each_message_of_a_resolution_to_retry() {
+    at_each_message("resolve: retry", &ALL);
+}
+
+#[test]
+fn each_message_of_a_resolution_to_abandon() {
+    at_each_message("resolve: abandon", &ALL);
 }

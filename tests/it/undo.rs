@@ -506,51 +506,6 @@ fn an_interrupted_undo_leaves_the_migration_applied() {
     assert_eq!(undone(&db.url, &ALL, Steps(1)), ["V4__c"]);
 }
 
-/// Whatever the moment at which the session ends, the next one goes on from there.
-#[test]
-fn sessions_that_end_at_any_moment_converge() {
-    let db = database();
-    let url = &db.url;
-    let files: Vec<(String, String)> = (1..=8)
-        .flat_map(|n| {
-            let up = (
-                format!("V{n}__m.sql"),
-                format!("CREATE TABLE t{n} (id int);"),
-            );
-            let down = (
-                format!("V{n}__m.down.sql"),
-                format!("DROP TABLE t{n}; SELECT pg_sleep(0.01);"),
-            );
-            [up, down]
-        })
-        .collect();
-    let files: Vec<_> = files.iter().map(|(a, b)| (&**a, &**b)).collect();
-    let set = encoded(&files);
-    for round in 0..15 {
-        migrate(url, &set).unwrap();
-        std::thread::scope(|scope| {
-            let run = scope.spawn(|| rollback(&named(url, "victim"), &set, Base));
-            std::thread::sleep(std::time::Duration::from_millis(5 + round * 11));
-            value(
-                url,
-                "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = 'victim' AND datname = current_database()",
-            );
-            let _ = run.join().unwrap();
-        });
-        intact(url, &files);
-        let left = "SELECT count(*) = (SELECT count(*) FROM refinery_schema_history) FROM pg_tables WHERE tablename ~ '^t[0-9]'";
-        assert_eq!(value(url, left), "t");
-    }
-    undone(url, &files, Base);
-    assert_eq!(
-        value(
-            url,
-            "SELECT count(*) FROM pg_tables WHERE tablename ~ '^t[0-9]'"
-        ),
-        "0"
-    );
-}
-
 /// A crash must not take back what was committed.
 const SYNCHRONOUS: [(&str, &str); 2] = [("fsync", "on"), ("synchronous_commit", "on")];
 
