@@ -1,6 +1,5 @@
 //! Runs that are stopped from outside, and servers that go away.
 
-use std::time::Duration;
 
 use touchmark::{Canceller, Error, Event, Migrator, Set};
 
