@@ -76,16 +76,14 @@ struct Try<'w> {
     reader: Reader,
 }
 
-/// What one migration has shown.
-enum Outcome {
-    /// What is there after it.
-    Proven(Vec<Entry>),
-    /// The down file was not carried out, and what is there is what was there before it.
-    NotUndone(Finding, Vec<Entry>),
+/// What one migration has left.
+enum Left {
+    /// What should be there after it, and is.
+    Right(Vec<Entry>),
     /// The database is not what it should be.
-    Spoilt(Finding),
+    Wrong,
     /// It can't be applied, and so nothing after it.
-    Stopped(Finding),
+    Nothing,
 }
 
 impl<'w> Try<'w> {
@@ -133,29 +131,14 @@ impl<'w> Try<'w> {
                     self.reader.read()?
                 }
             };
-            let outcome = self.one(migration, before)?;
+            let left = self.one(migration, before, proof)?;
             proof.tried += 1;
-            match outcome {
-                Outcome::Proven(after) => {
-                    proof.proven(migration);
-                    known = Some(after);
-                }
-                Outcome::NotUndone(finding, after) => {
-                    proof.found(finding);
-                    known = Some(after);
-                }
-                Outcome::Spoilt(finding) => {
-                    proof.found(finding);
-                    return Ok(match work.which {
-                        None => Ended::Spoilt,
-                        Some(_) => Ended::Through,
-                    });
-                }
-                Outcome::Stopped(finding) => {
-                    proof.found(finding);
-                    return Ok(Ended::Stopped);
-                }
-            }
+            known = match left {
+                Left::Right(after) => Some(after),
+                Left::Wrong if work.which.is_none() => return Ok(Ended::Spoilt),
+                Left::Wrong => None,
+                Left::Nothing => return Ok(Ended::Stopped),
+            };
         }
         if work.which.is_none() {
             return self.all_the_way(&versions, proof);
@@ -163,37 +146,54 @@ impl<'w> Try<'w> {
         Ok(Ended::Through)
     }
 
-    fn one(&mut self, migration: &Migration, before: Vec<Entry>) -> Result<Outcome, Error> {
+    /// What is found is told before anything else is done: the next run may be interrupted.
+    fn one(
+        &mut self,
+        migration: &Migration,
+        before: Vec<Entry>,
+        proof: &mut Proof,
+    ) -> Result<Left, Error> {
+        let (work, scratch) = (self.work, self.scratch);
         let target = Target::Version(migration.version);
         let finding = |step, what| Finding {
             step,
             migration: migration.to_string(),
-            file: self.work.down_file(migration),
+            file: work.down_file(migration),
             what,
         };
         let failed = |error: Runtime| What::Failed(Box::new(error.into()));
-        if let Err(error) = self.work.up(self.scratch, target)? {
-            return Ok(Outcome::Stopped(not_applied(error)));
+        if let Err(error) = work.up(scratch, target)? {
+            proof.found(not_applied(error));
+            return Ok(Left::Nothing);
         }
         let after = self.reader.read()?;
-        if let Err(error) = self.work.down(self.scratch, 1)? {
-            return Ok(Outcome::NotUndone(
-                finding(Step::Down, failed(error)),
-                after,
-            ));
+        if let Err(error) = work.down(scratch, 1)? {
+            proof.found(finding(Step::Down, failed(error)));
+            return Ok(Left::Right(after));
         }
         let undone = Object::all(&before, &self.reader.read()?);
-        if !undone.is_empty() {
-            return Ok(Outcome::Spoilt(finding(Step::Down, What::Differs(undone))));
+        let is_undone = undone.is_empty();
+        if !is_undone {
+            proof.found(finding(Step::Down, What::Differs(undone)));
         }
-        if let Err(error) = self.work.up(self.scratch, target)? {
-            return Ok(Outcome::Spoilt(finding(Step::UpAgain, failed(error))));
+        if let Err(error) = work.up(scratch, target)? {
+            if is_undone {
+                proof.found(finding(Step::UpAgain, failed(error)));
+            }
+            return Ok(Left::Wrong);
         }
+        // Where that makes good what the way down has not undone, this database can be gone on with.
         let again = Object::all(&after, &self.reader.read()?);
-        Ok(match again.is_empty() {
-            true => Outcome::Proven(after),
-            false => Outcome::Spoilt(finding(Step::UpAgain, What::Differs(again))),
-        })
+        if !again.is_empty() {
+            if is_undone {
+                proof.found(finding(Step::UpAgain, What::Differs(again)));
+            }
+            return Ok(Left::Wrong);
+        }
+        if is_undone {
+            proof.proven(migration);
+        }
+        Ok(Left::Right(after))
     }
 
     /// With the repeatable files, down as far as there is a way, and up again: what they make may be
