@@ -63,7 +63,7 @@ fn peak() -> usize {
 
 #[test]
 fn b72_a_large_file_takes_twice_its_size() {
-    let server = TestServer::start(&Installation::local().unwrap()).unwrap();
+    let server = TestServer::start(&Installation::local().unwrap(), &[]).unwrap();
     let url = server.create_database().unwrap().url;
     let folder = tempfile::tempdir().unwrap();
     let file = |name: &str| folder.path().join("migrations").join(name);

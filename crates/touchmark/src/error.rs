@@ -235,7 +235,9 @@ pub enum Error {
         id: MigrationId,
     },
     /// The connection goes through a pooler that gives each transaction another session.
-    #[error("{id} can't run through a pooler: it runs without a transaction, or at an isolation level of its own")]
+    #[error(
+        "{id} can't run through a pooler: it runs without a transaction, or at an isolation level of its own"
+    )]
     Pooled {
         /// Which migration.
         id: MigrationId,

@@ -222,7 +222,8 @@ fn apply(
     let up = &context.set[step.position].up;
     // The statement that takes a pooler's lock is a query, after which no isolation level is taken.
     let is_pooled = context.scope == Scope::Transaction;
-    if !up.directives.no_transaction && !(is_pooled && up.isolation.is_some()) {
+    let is_direct = up.directives.no_transaction || is_pooled && up.isolation.is_some();
+    if !is_direct {
         // Some of its statements may be carried out already.
         if step.action == Action::Resume {
             let id = step.id.clone();

@@ -36,7 +36,7 @@ fn b26_a_transaction_pooler_is_recognised() {
         assert_eq!(at_once(4, || migrate(&url, &set).unwrap()), 1, "{mode}");
         let error = migrate(&url, &with_index).unwrap_err();
         assert!(matches!(error, Error::Pooled { .. }), "{error:?}");
-        let said = "error: V2__i can't run through a pooler: it runs without a transaction\n\
+        let said = "error: V2__i can't run through a pooler: it runs without a transaction, or at an isolation level of its own\n\
             help: give the migrations a direct connection: set MIGRATION_DATABASE_URL to the server itself";
         assert_eq!(error.report().to_string(), said);
         assert_eq!(value(&db.url, "SELECT to_regclass('a_id') IS NULL"), "t");

@@ -244,9 +244,9 @@ impl Control {
         let is_rollback = head.is(0, "rollback") || head.is(0, "abort");
         let is_local = head.is(1, "local") || head.is(1, "session");
         let set = if is_local { 2 } else { 1 };
-        Some(if head.is(1, "prepared") && (is_end || is_rollback) {
-            Control::Refused(2)
-        } else if head.starts(&["prepare", "transaction"]) {
+        let is_two_phase = head.is(1, "prepared") && (is_end || is_rollback)
+            || head.starts(&["prepare", "transaction"]);
+        Some(if is_two_phase {
             Control::Refused(2)
         } else if head.is(0, "begin") || head.starts(&["start", "transaction"]) {
             Control::Begin

@@ -70,9 +70,7 @@ fn target(head: &Head<'_>) -> Option<String> {
         Some(2)
     } else if head.is(0, "update") {
         behind(1, &["only"])
-    } else if head.starts(&["delete", "from"]) {
-        behind(2, &["only"])
-    } else if head.starts(&["alter", "table"]) {
+    } else if head.starts(&["delete", "from"]) || head.starts(&["alter", "table"]) {
         behind(2, &["only"])
     } else if head.starts(&["drop", "table"]) {
         Some(2)
