@@ -1,6 +1,5 @@
 //! Runs that are stopped from outside, and servers that go away.
 
-
 use touchmark::{Canceller, Error, Event, Migrator, Set};
 
 use crate::harness::*;

@@ -109,12 +109,11 @@ fn random_schedules_of_several_runners() {
     }
 }
 
-const ALL: [(Way, Moment, What); 8] = [
+const ALL: [(Way, Moment, What); 7] = [
     (ToServer, Before, Cut),
     (ToServer, Half, Cut),
     (ToServer, After, Cut),
     (ToServer, Before, Terminate),
-    (ToServer, Half, Terminate),
     (ToServer, After, Terminate),
     (ToServer, Before, Hold),
     (ToClient, Before, Cut),

@@ -33,13 +33,6 @@ impl Scenario {
         (self.perform)(migrator, url)
     }
 
-    /// Whether it connects again by itself; what is done by hand is done again by hand.
-    pub fn reconnects(&self) -> bool {
-        !["stamp", "accept", "resolve"]
-            .iter()
-            .any(|name| self.name.starts_with(name))
-    }
-
     /// Whether somebody looks at the database in the middle of it, and must be alone with it.
     pub fn is_settled_by_hand(&self) -> bool {
         self.name == "run with a statement that commits"
