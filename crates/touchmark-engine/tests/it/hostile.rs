@@ -540,7 +540,7 @@ fn a_home_of_somebody_else() {
         .unwrap();
     assert!(output.status.success(), "{output:?}");
     trap.is_not_sprung();
-    if crate::needs("npm") {
+    if test_needs::has("npm") {
         let other = Checkout::new();
         let mut command = helper(&other);
         command
