@@ -7,6 +7,7 @@ mod hosts;
 mod loss;
 mod settings;
 
+use std::cell::Cell;
 use std::io::Cursor;
 use std::pin::{Pin, pin};
 use std::time::Duration;
@@ -53,6 +54,8 @@ pub(crate) struct Session<'a> {
     pub server_start: Option<String>,
     /// Whether the server was seen to be a primary.
     pub was_primary: bool,
+    /// How many pieces of data were sent.
+    pieces: Cell<usize>,
     loss: Option<Loss>,
 }
 
@@ -148,6 +151,7 @@ impl Session<'_> {
             let mut sink = pin!(sink);
             for piece in pieces {
                 sink.send(Cursor::new(piece)).await?;
+                self.pieces.set(self.pieces.get() + 1);
             }
             sink.finish().await.map(drop)
         };
@@ -182,7 +186,7 @@ impl Session<'_> {
                             blocked_by.clone_from(&seen.blockers);
                             self.tell_blocked(&watch, seen.blockers.clone());
                         }
-                        match silence.next_look(&seen) {
+                        match silence.next_look(seen.state, self.pieces.get()) {
                             Some(pause) => looking = self.look(pause),
                             None => break Err(Cause::Silent),
                         }

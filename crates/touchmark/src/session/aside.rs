@@ -23,7 +23,7 @@ pub(super) struct Seen {
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(super) enum State {
     Working,
-    /// The session waits for its next message, or is gone.
+    /// The session waits for its next message or more data, or is gone.
     Over,
     /// The server says nothing about it: it takes no second connection, or a pooler is in between.
     Unknown,
@@ -50,9 +50,12 @@ pub(super) async fn look(session: &Session<'_>) -> Seen {
     let query = async {
         let mut done = Vec::new();
         collect(&client, &sql(pid), &mut done).await.ok()?;
-        let state = match done.first()?.first().map(|row| row.get(0)) {
-            Some(Some("active" | "fastpath function call")) => State::Working,
-            Some(Some(state)) if state.starts_with("idle") => State::Over,
+        let row = done.first()?.first();
+        let state = match row.map(|row| (row.get(0), row.get(1))) {
+            // It waits for the data of a `COPY`.
+            Some((Some("active"), Some("ClientRead"))) => State::Over,
+            Some((Some("active"), _)) => State::Working,
+            Some((Some(state), _)) if state.starts_with("idle") => State::Over,
             // Before the first answer, a pooler may have made the number up.
             None if session.backend.is_some() => State::Over,
             _ => State::Unknown,
@@ -69,7 +72,7 @@ pub(super) async fn look(session: &Session<'_>) -> Seen {
 
 fn sql(pid: i32) -> String {
     format!(
-        "SELECT state FROM pg_catalog.pg_stat_get_activity({pid}); {}",
+        "SELECT state, wait_event FROM pg_catalog.pg_stat_get_activity({pid}); {}",
         lock::blockers_sql(pid)
     )
 }
@@ -79,6 +82,7 @@ pub(super) struct Silence {
     is_due_at_once: bool,
     answer: Duration,
     last: State,
+    pieces: usize,
     /// How many looks in a row saw the same, where that is not that the server works.
     count: u32,
 }
@@ -89,19 +93,26 @@ impl Silence {
             is_due_at_once,
             answer: session.answer,
             last: State::Working,
+            pieces: 0,
             count: 0,
         }
     }
 
-    /// The pause before the next look. None where no answer will arrive any more.
-    pub(super) fn next_look(&mut self, seen: &Seen) -> Option<Duration> {
-        self.count = match seen.state {
+    /// The pause before the next look. None where no answer will arrive any more. `pieces` of data
+    /// were sent so far.
+    pub(super) fn next_look(&mut self, state: State, pieces: usize) -> Option<Duration> {
+        let state = match pieces == self.pieces {
+            true => state,
+            false => State::Working,
+        };
+        self.pieces = pieces;
+        self.count = match state {
             State::Working => 0,
             state if state == self.last => self.count + 1,
             _ => 1,
         };
-        self.last = seen.state;
-        let enough = match (seen.state, self.is_due_at_once) {
+        self.last = state;
+        let enough = match (state, self.is_due_at_once) {
             (State::Working, _) => return Some(self.answer),
             // A server that takes no second connection is there all the same, and may work.
             (State::Unknown, false) => return Some(self.answer),
@@ -111,7 +122,7 @@ impl Silence {
             // What runs for hours is not given up for a server that has no time for logins.
             (State::Unreachable, false) => 10,
         };
-        let pause = match seen.state {
+        let pause = match state {
             State::Over => self.answer / 3,
             _ => self.answer,
         };
@@ -129,14 +140,12 @@ mod tests {
             is_due_at_once,
             answer: Duration::from_secs(30),
             last: State::Working,
+            pieces: 0,
             count: 0,
         };
         let pauses = states.iter().map(|state| {
-            let seen = Seen {
-                state: *state,
-                ..Seen::default()
-            };
-            silence.next_look(&seen).map(|pause| pause.as_secs())
+            let pause = silence.next_look(*state, 0);
+            pause.map(|pause| pause.as_secs())
         });
         assert_eq!(pauses.collect::<Vec<_>>(), expected);
     }
@@ -163,5 +172,21 @@ mod tests {
             &[Unreachable, Over, Unreachable],
             &[long, short, long],
         );
+    }
+
+    #[test]
+    fn data_that_is_on_its_way_is_no_silence() {
+        let mut silence = Silence {
+            is_due_at_once: false,
+            answer: Duration::from_secs(30),
+            last: State::Working,
+            pieces: 0,
+            count: 0,
+        };
+        for pieces in [1, 2, 3] {
+            assert!(silence.next_look(State::Over, pieces).is_some());
+        }
+        assert!(silence.next_look(State::Over, 3).is_some());
+        assert_eq!(silence.next_look(State::Over, 3), None);
     }
 }

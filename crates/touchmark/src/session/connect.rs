@@ -1,5 +1,6 @@
 //! Connecting to one of several hosts.
 
+use std::cell::Cell;
 use std::pin::pin;
 use std::time::{Duration, Instant};
 
@@ -63,6 +64,7 @@ pub(crate) fn connect<'a>(
                         backend: None,
                         server_start: None,
                         was_primary: false,
+                        pieces: Cell::new(0),
                         loss: None,
                     });
                 }
