@@ -18,6 +18,11 @@ use touchmark_engine::{Error, State, down, dump_tools, logs, psql, state};
 
 use crate::checkout::{Checkout, is_root, run};
 
+/// Whether there is somebody to play the others, and a server to play with.
+fn can_play() -> bool {
+    is_root() && ["postgresql", "psql"].into_iter().all(test_needs::has)
+}
+
 /// `nobody`, where the server runs as `postgres`.
 const STRANGER: u32 = 65534;
 
@@ -97,12 +102,10 @@ impl Trap {
 
 /// What somebody puts where a cluster is looked for.
 fn plant(parent: &Path, trap: &Trap, listener: &TcpListener) -> PathBuf {
-    let major = Command::new("pg_config").arg("--version").output().unwrap();
-    let version = String::from_utf8_lossy(&major.stdout).into_owned();
-    let version = version.split([' ', '.']).nth(1).unwrap().trim().to_owned();
+    let version = touchmark_engine::Installation::local().unwrap().major;
     let base = parent.join(format!("postgres-{version}"));
     fs::create_dir_all(base.join("data")).unwrap();
-    fs::write(base.join("data/PG_VERSION"), &version).unwrap();
+    fs::write(base.join("data/PG_VERSION"), version.to_string()).unwrap();
     let port = listener.local_addr().unwrap().port();
     let bin = trap.0.path().display();
     let record =
@@ -150,7 +153,7 @@ fn is_ours(checkout: &Checkout, said: &[String], trap: &Trap, listener: &TcpList
 
 #[test]
 fn a_directory_in_the_old_place_is_not_believed() {
-    if !is_root() {
+    if !can_play() {
         return;
     }
     let checkout = Checkout::new();
@@ -181,7 +184,7 @@ fn a_directory_in_the_old_place_is_not_believed() {
 
 #[test]
 fn nobody_else_can_make_the_place() {
-    if !is_root() {
+    if !can_play() {
         return;
     }
     for directory in ["/var/lib/touchmark", "/var/cache/touchmark"] {
@@ -194,7 +197,7 @@ fn nobody_else_can_make_the_place() {
 
 #[test]
 fn a_target_directory_of_somebody_else_is_not_believed() {
-    if !is_root() {
+    if !can_play() {
         return;
     }
     let checkout = Checkout::new();
@@ -212,7 +215,7 @@ fn a_target_directory_of_somebody_else_is_not_believed() {
 
 #[test]
 fn a_directory_on_the_way_that_everybody_may_write_to() {
-    if !is_root() {
+    if !can_play() {
         return;
     }
     let checkout = Checkout::new();
@@ -231,7 +234,7 @@ fn a_directory_on_the_way_that_everybody_may_write_to() {
 
 #[test]
 fn a_link_on_the_way_that_somebody_else_made() {
-    if !is_root() {
+    if !can_play() {
         return;
     }
     let checkout = Checkout::new();
@@ -253,7 +256,7 @@ fn a_link_on_the_way_that_somebody_else_made() {
 
 #[test]
 fn a_record_that_others_could_have_written() {
-    if !is_root() {
+    if !can_play() {
         return;
     }
     let checkout = Checkout::new();
@@ -310,7 +313,7 @@ fn as_server(url: &str, script: &str) {
 
 #[test]
 fn links_of_the_servers_account_lead_root_nowhere() {
-    if !is_root() {
+    if !can_play() {
         return;
     }
     let checkout = Checkout::new();
@@ -351,7 +354,7 @@ fn links_of_the_servers_account_lead_root_nowhere() {
 /// What the account owns it can spoil, and then its own server does not start. Root is not led on by it.
 #[test]
 fn what_the_servers_account_spoils_is_its_own() {
-    if !is_root() {
+    if !can_play() {
         return;
     }
     let checkout = Checkout::new();
@@ -386,7 +389,7 @@ fn what_the_servers_account_spoils_is_its_own() {
 
 #[test]
 fn files_of_the_servers_account_that_have_no_end() {
-    if !is_root() {
+    if !can_play() {
         return;
     }
     let checkout = Checkout::new();
@@ -418,7 +421,7 @@ fn files_of_the_servers_account_that_have_no_end() {
 /// The number in `postmaster.pid` is the account's word. It may be that of a process of root's.
 #[test]
 fn a_process_of_root_is_not_ended() {
-    if !is_root() {
+    if !can_play() {
         return;
     }
     let checkout = Checkout::new();
@@ -477,7 +480,7 @@ fn up_and_psql_in_another_environment() {
 
 #[test]
 fn the_server_knows_nothing_of_roots_environment() {
-    if !is_root() {
+    if !can_play() {
         return;
     }
     let checkout = Checkout::new();
@@ -494,7 +497,7 @@ fn the_server_knows_nothing_of_roots_environment() {
 
 #[test]
 fn programs_of_others_in_path_are_not_run() {
-    if !is_root() {
+    if !can_play() {
         return;
     }
     let checkout = Checkout::new();
@@ -518,7 +521,7 @@ fn programs_of_others_in_path_are_not_run() {
 /// `sudo` may keep the home of whoever typed it.
 #[test]
 fn a_home_of_somebody_else() {
-    if !is_root() {
+    if !can_play() {
         return;
     }
     let checkout = Checkout::new();
@@ -569,7 +572,7 @@ fn a_home_of_somebody_else() {
 /// Programs of PostgreSQL that somebody else can change are not run as the account, which may own other databases.
 #[test]
 fn an_installation_of_somebody_else() {
-    if !is_root() {
+    if !can_play() {
         return;
     }
     let trap = Trap::new();
@@ -587,7 +590,7 @@ fn an_installation_of_somebody_else() {
 /// The files of a checkout whose lock, state and links are somebody else's.
 #[test]
 fn what_is_remembered_is_written_through_no_link() {
-    if !is_root() {
+    if !can_play() {
         return;
     }
     let checkout = Checkout::new();

@@ -32,8 +32,8 @@ mod staged;
 mod stamp;
 mod status;
 mod tampered;
-mod tls;
 mod terminal;
+mod tls;
 mod troubleshooting;
 mod verify;
 
