@@ -37,8 +37,8 @@ pub use diagnostic::{Diagnostic, Place, Problems, Severity};
 pub use directive::recorded;
 pub use expansion::is_expansion;
 pub use migration::{
-    Adaptation, Directives, Isolation, Kind, Migration, MigrationSet, Script, Span, Statement,
-    StatementKind,
+    Adaptation, Directives, Isolation, Kind, Migration, MigrationSet, Reindexed, Script,
+    ServerObject, Span, Statement, StatementKind,
 };
 pub use placeholder::{Expanded, Hole, Placeholder, PlaceholderKind, is_placeholder_name};
 #[cfg(feature = "resolve")]

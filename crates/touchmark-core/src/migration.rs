@@ -228,12 +228,80 @@ pub enum StatementKind {
         /// Name of the index.
         index: String,
     },
-    /// May be run again without harm: `VACUUM`, `REINDEX`, `ALTER SYSTEM`, …
+    /// `REINDEX … CONCURRENTLY`: may be run again; an interrupted one leaves invalid indexes.
+    ReindexConcurrently(Reindexed),
+    /// `ALTER TABLE … DETACH PARTITION … CONCURRENTLY`: look whether it is pending.
+    DetachConcurrently {
+        /// Schema of the partitioned table, where the statement names it.
+        schema: Option<String>,
+        /// Name of the partitioned table.
+        table: String,
+        /// Schema of the partition, where the statement names it.
+        partition_schema: Option<String>,
+        /// Name of the partition.
+        partition: String,
+    },
+    /// `CREATE DATABASE` and the like: done when it is there.
+    Create(ServerObject, String),
+    /// `DROP DATABASE` and the like: done when it is gone.
+    Drop(ServerObject, String),
+    /// `VACUUM` without `FULL`: may be run again, and nobody waits behind it.
+    Vacuum,
+    /// May be run again without harm: `VACUUM FULL`, `CLUSTER`, `REINDEX`, `ALTER SYSTEM`, …
     Rerunnable,
     /// All or nothing, and the database does not tell which: somebody has to look.
     Opaque,
     /// May commit a part of what it does: `CALL`, and `DO` with a `COMMIT` in it.
     Committing,
+}
+
+impl StatementKind {
+    /// Whether it may wait for a lock without end: neither readers nor writers of the table queue
+    /// behind it.
+    pub fn queues_harmlessly(&self) -> bool {
+        // The second half of a DETACH takes ACCESS EXCLUSIVE on the partition, so it is not here.
+        matches!(
+            self,
+            StatementKind::CreateIndexConcurrently { .. }
+                | StatementKind::DropIndexConcurrently { .. }
+                | StatementKind::ReindexConcurrently(_)
+                | StatementKind::Vacuum
+        )
+    }
+}
+
+/// What a `REINDEX` names. Names are as the server stores them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reindexed {
+    /// One index.
+    Index {
+        /// Its schema, where the statement names it.
+        schema: Option<String>,
+        /// Its name.
+        name: String,
+    },
+    /// All indexes of a table.
+    Table {
+        /// Its schema, where the statement names it.
+        schema: Option<String>,
+        /// Its name.
+        name: String,
+    },
+    /// All indexes of a schema.
+    Schema(String),
+    /// All indexes of the database.
+    Database,
+}
+
+/// What is made and dropped outside of a transaction, as a whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ServerObject {
+    /// A database.
+    Database,
+    /// A tablespace.
+    Tablespace,
+    /// A subscription.
+    Subscription,
 }
 
 /// All migrations of a directory.

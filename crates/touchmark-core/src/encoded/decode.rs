@@ -9,7 +9,7 @@ use crate::migration::{file_name, label};
 use crate::placeholder::is_placeholder_name;
 use crate::{
     Checksum, Directives, Expanded, Hole, Isolation, Kind, Migration, Placeholder, PlaceholderKind,
-    Script, Span, Statement, StatementKind,
+    Reindexed, Script, ServerObject, Span, Statement, StatementKind,
 };
 
 /// Why bytes are not an encoded set.
@@ -499,9 +499,37 @@ impl<'a> Body<'a> {
                 schema: self.schema()?,
                 index: self.owned()?,
             },
+            REINDEX_INDEX => StatementKind::ReindexConcurrently(Reindexed::Index {
+                schema: self.schema()?,
+                name: self.owned()?,
+            }),
+            REINDEX_TABLE => StatementKind::ReindexConcurrently(Reindexed::Table {
+                schema: self.schema()?,
+                name: self.owned()?,
+            }),
+            REINDEX_SCHEMA => StatementKind::ReindexConcurrently(Reindexed::Schema(self.owned()?)),
+            REINDEX_DATABASE => StatementKind::ReindexConcurrently(Reindexed::Database),
+            DETACH => StatementKind::DetachConcurrently {
+                schema: self.schema()?,
+                table: self.owned()?,
+                partition_schema: self.schema()?,
+                partition: self.owned()?,
+            },
+            CREATE => StatementKind::Create(self.server_object()?, self.owned()?),
+            DROP => StatementKind::Drop(self.server_object()?, self.owned()?),
+            VACUUM => StatementKind::Vacuum,
             RERUNNABLE => StatementKind::Rerunnable,
             OPAQUE => StatementKind::Opaque,
             COMMITTING => StatementKind::Committing,
+            _ => return Err(self.damaged()),
+        })
+    }
+
+    fn server_object(&mut self) -> Result<ServerObject, DecodeError> {
+        Ok(match self.number()? {
+            DATABASE => ServerObject::Database,
+            TABLESPACE => ServerObject::Tablespace,
+            SUBSCRIPTION => ServerObject::Subscription,
             _ => return Err(self.damaged()),
         })
     }

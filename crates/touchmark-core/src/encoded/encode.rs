@@ -4,7 +4,10 @@ use std::ops::Range;
 
 use super::Home;
 use super::layout::*;
-use crate::{Adaptation, Isolation, Kind, MigrationSet, PlaceholderKind, Script, StatementKind};
+use crate::{
+    Adaptation, Isolation, Kind, MigrationSet, PlaceholderKind, Reindexed, Script, ServerObject,
+    StatementKind,
+};
 
 /// Encodes a set, with the place where it belongs. The same set always gives the same bytes.
 pub fn encode(set: &MigrationSet, home: &Home) -> Vec<u8> {
@@ -187,19 +190,67 @@ fn statement_kind(out: &mut Vec<u8>, kind: &StatementKind) {
                     CREATE_INDEX
                 },
             );
-            string(out, schema.as_deref().unwrap_or(""));
-            string(out, table);
+            qualified(out, schema, table);
             string(out, index);
         }
         StatementKind::DropIndexConcurrently { schema, index } => {
             number(out, DROP_INDEX);
-            string(out, schema.as_deref().unwrap_or(""));
-            string(out, index);
+            qualified(out, schema, index);
         }
+        StatementKind::ReindexConcurrently(Reindexed::Index { schema, name }) => {
+            number(out, REINDEX_INDEX);
+            qualified(out, schema, name);
+        }
+        StatementKind::ReindexConcurrently(Reindexed::Table { schema, name }) => {
+            number(out, REINDEX_TABLE);
+            qualified(out, schema, name);
+        }
+        StatementKind::ReindexConcurrently(Reindexed::Schema(name)) => {
+            number(out, REINDEX_SCHEMA);
+            string(out, name);
+        }
+        StatementKind::ReindexConcurrently(Reindexed::Database) => number(out, REINDEX_DATABASE),
+        StatementKind::DetachConcurrently {
+            schema,
+            table,
+            partition_schema,
+            partition,
+        } => {
+            number(out, DETACH);
+            qualified(out, schema, table);
+            qualified(out, partition_schema, partition);
+        }
+        StatementKind::Create(object, name) => {
+            number(out, CREATE);
+            server_object(out, *object);
+            string(out, name);
+        }
+        StatementKind::Drop(object, name) => {
+            number(out, DROP);
+            server_object(out, *object);
+            string(out, name);
+        }
+        StatementKind::Vacuum => number(out, VACUUM),
         StatementKind::Rerunnable => number(out, RERUNNABLE),
         StatementKind::Opaque => number(out, OPAQUE),
         StatementKind::Committing => number(out, COMMITTING),
     }
+}
+
+fn qualified(out: &mut Vec<u8>, schema: &Option<String>, name: &str) {
+    string(out, schema.as_deref().unwrap_or(""));
+    string(out, name);
+}
+
+fn server_object(out: &mut Vec<u8>, object: ServerObject) {
+    number(
+        out,
+        match object {
+            ServerObject::Database => DATABASE,
+            ServerObject::Tablespace => TABLESPACE,
+            ServerObject::Subscription => SUBSCRIPTION,
+        },
+    );
 }
 
 pub(super) fn string(out: &mut Vec<u8>, text: &str) {

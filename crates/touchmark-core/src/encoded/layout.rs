@@ -56,6 +56,19 @@ pub(super) const RERUNNABLE: u64 = 3;
 pub(super) const OPAQUE: u64 = 4;
 pub(super) const COMMITTING: u64 = 5;
 pub(super) const CREATE_INDEX_IF_NOT_EXISTS: u64 = 6;
+pub(super) const VACUUM: u64 = 7;
+pub(super) const REINDEX_INDEX: u64 = 8;
+pub(super) const REINDEX_TABLE: u64 = 9;
+pub(super) const REINDEX_SCHEMA: u64 = 10;
+pub(super) const REINDEX_DATABASE: u64 = 11;
+pub(super) const DETACH: u64 = 12;
+pub(super) const CREATE: u64 = 13;
+pub(super) const DROP: u64 = 14;
+
+// What the last two make and drop.
+pub(super) const DATABASE: u64 = 0;
+pub(super) const TABLESPACE: u64 = 1;
+pub(super) const SUBSCRIPTION: u64 = 2;
 
 // The isolation level of an adapted script; 0 where it names none.
 pub(super) const READ_COMMITTED: u64 = 1;

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     Adaptation, Checksum, Directives, Hole, Isolation, Kind, Migration, MigrationSet, Placeholder,
-    PlaceholderKind, Script, Statement, StatementKind,
+    PlaceholderKind, Reindexed, Script, ServerObject, Statement, StatementKind,
 };
 
 fn script(sql: &str, directives: Directives, kinds: &[StatementKind]) -> Script {
@@ -49,6 +49,26 @@ fn set() -> MigrationSet {
         StatementKind::Rerunnable,
         StatementKind::Opaque,
         StatementKind::Committing,
+        StatementKind::Vacuum,
+        StatementKind::ReindexConcurrently(Reindexed::Index {
+            schema: Some("s".into()),
+            name: "i".into(),
+        }),
+        StatementKind::ReindexConcurrently(Reindexed::Table {
+            schema: None,
+            name: "t".into(),
+        }),
+        StatementKind::ReindexConcurrently(Reindexed::Schema("s".into())),
+        StatementKind::ReindexConcurrently(Reindexed::Database),
+        StatementKind::DetachConcurrently {
+            schema: None,
+            table: "t".into(),
+            partition_schema: Some("s".into()),
+            partition: "p".into(),
+        },
+        StatementKind::Create(ServerObject::Database, "d".into()),
+        StatementKind::Drop(ServerObject::Tablespace, "d".into()),
+        StatementKind::Drop(ServerObject::Subscription, "d".into()),
     ];
     let directives = Directives {
         no_transaction: true,
@@ -103,7 +123,7 @@ fn set() -> MigrationSet {
                 i64::MAX,
                 19,
                 "last",
-                script("a;b;c;d;e;f;", directives, &kinds),
+                script("a;b;c;d;e;f;g;h;i;j;k;l;m;n;o;", directives, &kinds),
                 None,
             ),
             migration(

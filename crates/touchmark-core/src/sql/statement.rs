@@ -4,7 +4,8 @@ use std::ops::Range;
 
 use super::ident::qualified_name;
 use super::token::{Kind, Lexer, Token};
-use crate::{Checksum, StatementKind, checksum};
+use crate::ServerObject::{self, Database, Subscription, Tablespace};
+use crate::{Checksum, Reindexed, StatementKind, checksum};
 
 /// No statement says behind this many tokens whether it runs in a transaction.
 const HEAD: usize = 64;
@@ -67,26 +68,30 @@ pub(crate) fn kind(sql: &str, span: Range<usize>) -> StatementKind {
     let commits_itself = head.is(0, "call") || head.is(0, "do") && ends_transactions(&sql[span]);
     if commits_itself {
         StatementKind::Committing
+    } else if head.is(0, "reindex") || head.is(0, "cluster") {
+        // The server refuses it in a transaction where the table is partitioned.
+        StatementKind::Rerunnable
     } else {
         StatementKind::Transactional
     }
 }
 
-/// Whether the block of a `DO` has words that end a transaction: then it may need to be outside of
-/// one.
+/// Whether the block of a `DO` has words that end a transaction, or that call what may: then it may
+/// need to be outside of one.
 fn ends_transactions(statement: &str) -> bool {
     statement
         .split(|c: char| !c.is_alphanumeric() && c != '_')
-        .any(|word| word.eq_ignore_ascii_case("commit") || word.eq_ignore_ascii_case("rollback"))
+        .any(|word| {
+            ["commit", "rollback", "call"]
+                .iter()
+                .any(|ends| word.eq_ignore_ascii_case(ends))
+        })
 }
 
 /// Why a statement needs a file without a transaction; `None` when it doesn't.
 pub(crate) fn refusal(head: &Head<'_>) -> Option<Refusal> {
     use StatementKind::{Opaque, Rerunnable};
     let refuse = |what, kind| Some(Refusal { what, kind });
-    let unless_exists = || {
-        if head.is(2, "if") { Rerunnable } else { Opaque }
-    };
     let first = head.tokens.first()?;
     match first.text(head.sql).to_ascii_lowercase().as_str() {
         "create" => {
@@ -94,13 +99,13 @@ pub(crate) fn refusal(head: &Head<'_>) -> Option<Refusal> {
             if head.is(index, "index") && head.is(index + 1, "concurrently") {
                 refuse("CREATE INDEX CONCURRENTLY", created_index(head, index + 2))
             } else if head.is(1, "database") {
-                refuse("CREATE DATABASE", Opaque)
+                refuse("CREATE DATABASE", created(head, Database))
             } else if head.is(1, "tablespace") {
-                refuse("CREATE TABLESPACE", Opaque)
+                refuse("CREATE TABLESPACE", created(head, Tablespace))
             } else if head.is(1, "subscription")
                 && !(is_off(head, "create_slot") || is_off(head, "connect"))
             {
-                refuse("CREATE SUBSCRIPTION", Opaque)
+                refuse("CREATE SUBSCRIPTION", created(head, Subscription))
             } else {
                 None
             }
@@ -108,32 +113,94 @@ pub(crate) fn refusal(head: &Head<'_>) -> Option<Refusal> {
         "drop" if head.starts(&["drop", "index", "concurrently"]) => {
             refuse("DROP INDEX CONCURRENTLY", dropped_index(head))
         }
-        "drop" if head.is(1, "database") => refuse("DROP DATABASE", unless_exists()),
-        "drop" if head.is(1, "tablespace") => refuse("DROP TABLESPACE", unless_exists()),
-        "drop" if head.is(1, "subscription") => refuse("DROP SUBSCRIPTION", unless_exists()),
-        "reindex" if head.has("concurrently") && !is_off(head, "concurrently") => {
-            refuse("REINDEX CONCURRENTLY", Rerunnable)
+        "drop" if head.is(1, "database") => refuse("DROP DATABASE", dropped(head, Database)),
+        "drop" if head.is(1, "tablespace") => refuse("DROP TABLESPACE", dropped(head, Tablespace)),
+        "drop" if head.is(1, "subscription") => {
+            refuse("DROP SUBSCRIPTION", dropped(head, Subscription))
         }
+        "reindex" if head.has("concurrently") && !is_off(head, "concurrently") => refuse(
+            "REINDEX CONCURRENTLY",
+            reindexed_concurrently(head).map_or(Opaque, StatementKind::ReindexConcurrently),
+        ),
         "reindex" => match reindexed(head) {
             Some("schema") => refuse("REINDEX SCHEMA", Rerunnable),
             Some("database") => refuse("REINDEX DATABASE", Rerunnable),
             Some("system") => refuse("REINDEX SYSTEM", Rerunnable),
             _ => None,
         },
-        "vacuum" => refuse("VACUUM", Rerunnable),
+        "vacuum" if head.has("full") && !is_off(head, "full") => refuse("VACUUM", Rerunnable),
+        "vacuum" => refuse("VACUUM", StatementKind::Vacuum),
         "cluster" if clusters_everything(head) => refuse("CLUSTER without a table", Rerunnable),
         "alter" if head.is(1, "system") => refuse("ALTER SYSTEM", Rerunnable),
         "alter" if head.is(1, "database") && head.is(3, "set") && head.is(4, "tablespace") => {
             refuse("ALTER DATABASE … SET TABLESPACE", Rerunnable)
         }
-        "alter" if head.is(1, "table") && detaches_concurrently(head) => {
-            refuse("ALTER TABLE … DETACH PARTITION … CONCURRENTLY", Opaque)
-        }
+        "alter" if head.is(1, "table") && detaches_concurrently(head) => refuse(
+            "ALTER TABLE … DETACH PARTITION … CONCURRENTLY",
+            detached(head).unwrap_or(Opaque),
+        ),
         "alter" if head.is(1, "subscription") && refreshes(head) => {
             refuse("ALTER SUBSCRIPTION … with refresh", Rerunnable)
         }
         _ => None,
     }
+}
+
+/// The object of a `CREATE`, whose name is its third word.
+fn created(head: &Head<'_>, object: ServerObject) -> StatementKind {
+    let mut name = qualified_name(head.sql, &head.tokens, &mut 2);
+    name.pop().map_or(StatementKind::Opaque, |name| {
+        StatementKind::Create(object, name)
+    })
+}
+
+fn dropped(head: &Head<'_>, object: ServerObject) -> StatementKind {
+    let mut at = if head.is(2, "if") { 4 } else { 2 };
+    let mut name = qualified_name(head.sql, &head.tokens, &mut at);
+    name.pop().map_or(StatementKind::Opaque, |name| {
+        StatementKind::Drop(object, name)
+    })
+}
+
+/// What a `REINDEX … CONCURRENTLY` names; the word may stand before the name or in the options.
+fn reindexed_concurrently(head: &Head<'_>) -> Option<Reindexed> {
+    let what = behind_options(head, 1);
+    let mut at = what + 1;
+    if head.is(at, "concurrently") {
+        at += 1;
+    }
+    let mut parts = qualified_name(head.sql, &head.tokens, &mut at);
+    if head.is(what, "database") {
+        // It can only be the database of the session.
+        return Some(Reindexed::Database);
+    }
+    let name = parts.pop()?;
+    let schema = parts.pop();
+    if head.is(what, "index") {
+        Some(Reindexed::Index { schema, name })
+    } else if head.is(what, "table") {
+        Some(Reindexed::Table { schema, name })
+    } else if head.is(what, "schema") {
+        Some(Reindexed::Schema(name))
+    } else {
+        None
+    }
+}
+
+fn detached(head: &Head<'_>) -> Option<StatementKind> {
+    let mut at = if head.is(2, "if") { 4 } else { 2 };
+    if head.is(at, "only") {
+        at += 1;
+    }
+    let mut table = qualified_name(head.sql, &head.tokens, &mut at);
+    let mut at = head.find("detach")? + 2;
+    let mut partition = qualified_name(head.sql, &head.tokens, &mut at);
+    Some(StatementKind::DetachConcurrently {
+        table: table.pop()?,
+        schema: table.pop(),
+        partition: partition.pop()?,
+        partition_schema: partition.pop(),
+    })
 }
 
 fn created_index(head: &Head<'_>, mut at: usize) -> StatementKind {

@@ -1,8 +1,10 @@
 //! What statements mean for a run without a transaction.
 
+use touchmark_core::Reindexed;
+use touchmark_core::ServerObject::{Database, Subscription, Tablespace};
 use touchmark_core::StatementKind::{
-    self, Committing, CreateIndexConcurrently, DropIndexConcurrently, Opaque, Rerunnable,
-    Transactional,
+    self, Committing, Create, CreateIndexConcurrently, DetachConcurrently, Drop,
+    DropIndexConcurrently, ReindexConcurrently, Rerunnable, Transactional, Vacuum,
 };
 
 use crate::directory::fine;
@@ -21,6 +23,29 @@ fn dropped(schema: Option<&str>, index: &str) -> StatementKind {
         schema: schema.map(str::to_owned),
         index: index.to_owned(),
     }
+}
+
+fn detached(schema: Option<&str>, partition: (Option<&str>, &str)) -> StatementKind {
+    DetachConcurrently {
+        schema: schema.map(str::to_owned),
+        table: "p".to_owned(),
+        partition_schema: partition.0.map(str::to_owned),
+        partition: partition.1.to_owned(),
+    }
+}
+
+fn index(schema: Option<&str>, name: &str) -> StatementKind {
+    ReindexConcurrently(Reindexed::Index {
+        schema: schema.map(str::to_owned),
+        name: name.to_owned(),
+    })
+}
+
+fn table(schema: Option<&str>, name: &str) -> StatementKind {
+    ReindexConcurrently(Reindexed::Table {
+        schema: schema.map(str::to_owned),
+        name: name.to_owned(),
+    })
 }
 
 #[test]
@@ -48,12 +73,69 @@ fn b31_kinds() {
             dropped(Some("app"), "I"),
         ),
         ("VACUUM FULL t", Rerunnable),
-        ("REINDEX INDEX CONCURRENTLY i", Rerunnable),
+        ("VACUUM (VERBOSE, FULL) t", Rerunnable),
+        ("VACUUM (FULL ON) t", Rerunnable),
+        ("VACUUM (FULL false, ANALYZE) t", Vacuum),
+        ("VACUUM", Vacuum),
+        ("VACUUM ANALYZE t (a)", Vacuum),
+        ("CLUSTER", Rerunnable),
+        // In a transaction only where the table is not partitioned.
+        ("CLUSTER t USING i", Rerunnable),
+        ("REINDEX TABLE t", Rerunnable),
+        ("REINDEX (VERBOSE) INDEX i", Rerunnable),
+        ("REINDEX SCHEMA s", Rerunnable),
+        ("REINDEX (CONCURRENTLY off) TABLE t", Rerunnable),
+        ("REINDEX INDEX CONCURRENTLY I", index(None, "i")),
+        (
+            "REINDEX (CONCURRENTLY) INDEX s.\"I\"",
+            index(Some("s"), "I"),
+        ),
+        (
+            "REINDEX (VERBOSE, CONCURRENTLY TRUE) TABLE s.t",
+            table(Some("s"), "t"),
+        ),
+        ("REINDEX (VERBOSE) TABLE CONCURRENTLY t", table(None, "t")),
+        (
+            "REINDEX SCHEMA CONCURRENTLY S",
+            ReindexConcurrently(Reindexed::Schema("s".into())),
+        ),
+        (
+            "REINDEX DATABASE CONCURRENTLY d",
+            ReindexConcurrently(Reindexed::Database),
+        ),
+        (
+            "REINDEX (CONCURRENTLY) DATABASE",
+            ReindexConcurrently(Reindexed::Database),
+        ),
         ("ALTER SYSTEM RESET ALL", Rerunnable),
-        ("DROP DATABASE IF EXISTS d", Rerunnable),
-        ("CREATE DATABASE d", Opaque),
-        ("DROP DATABASE d", Opaque),
-        ("ALTER TABLE p DETACH PARTITION q CONCURRENTLY", Opaque),
+        ("ALTER DATABASE d SET TABLESPACE t", Rerunnable),
+        ("DROP DATABASE IF EXISTS d", Drop(Database, "d".into())),
+        (
+            "DROP DATABASE \"D\" WITH (FORCE)",
+            Drop(Database, "D".into()),
+        ),
+        ("CREATE DATABASE D", Create(Database, "d".into())),
+        (
+            "CREATE TABLESPACE t LOCATION '/x'",
+            Create(Tablespace, "t".into()),
+        ),
+        ("DROP TABLESPACE IF EXISTS t", Drop(Tablespace, "t".into())),
+        (
+            "CREATE SUBSCRIPTION s CONNECTION 'x' PUBLICATION p",
+            Create(Subscription, "s".into()),
+        ),
+        ("DROP SUBSCRIPTION s", Drop(Subscription, "s".into())),
+        (
+            "ALTER TABLE p DETACH PARTITION q CONCURRENTLY",
+            detached(None, (None, "q")),
+        ),
+        (
+            "ALTER TABLE IF EXISTS ONLY s.p DETACH PARTITION \"S\".q CONCURRENTLY",
+            detached(Some("s"), (Some("S"), "q")),
+        ),
+        ("ALTER TABLE p DETACH PARTITION q FINALIZE", Transactional),
+        ("ALTER TABLE p DETACH PARTITION q", Transactional),
+        ("DO $$ BEGIN CALL p(); END $$", Committing),
         ("CALL p()", Committing),
         ("DO $$ BEGIN UPDATE t SET a = 1; COMMIT; END $$", Committing),
         (
