@@ -88,9 +88,9 @@ impl Error {
                 Runtime::Divergent { findings, .. } => {
                     findings.first().map_or(exit_code::FAILURE, code_of)
                 }
-                Runtime::Unresolved { .. } | Runtime::UnfinishedEdited { .. } => {
-                    exit_code::UNFINISHED
-                }
+                Runtime::Unresolved { .. }
+                | Runtime::UnfinishedEdited { .. }
+                | Runtime::UndoUnfinished { .. } => exit_code::UNFINISHED,
                 Runtime::Unreadable { .. } => exit_code::HISTORY,
                 Runtime::TargetUnknown { .. }
                 | Runtime::TargetBehind { .. }
@@ -243,7 +243,7 @@ pub(crate) fn code_of(finding: &Finding) -> u8 {
         Finding::Edited { .. } | Finding::Renamed { .. } => exit_code::EDITED,
         Finding::Missing { .. } => exit_code::MISSING,
         Finding::OutOfOrder { .. } => exit_code::OUT_OF_ORDER,
-        Finding::Unfinished { .. } => exit_code::UNFINISHED,
+        Finding::Unfinished { .. } | Finding::UndoUnfinished { .. } => exit_code::UNFINISHED,
         _ => exit_code::HISTORY,
     }
 }

@@ -67,7 +67,7 @@ pub(crate) const HELP: &str = "Exit codes:
   22  an applied migration has no file
   23  a migration is not applied, and a newer one is
   24  the history was changed by hand
-  25  a migration without a transaction is unfinished
+  25  a migration without a transaction, or the undo of one, is unfinished
   26  migrations are pending (`db-status --check` only)
   27  a program was built from other files: build it again
   28  files and migrations.lock differ, in what is new, a draft, repeatable or undoes; or it is broken

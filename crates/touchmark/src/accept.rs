@@ -85,6 +85,9 @@ fn record(
     if let Some(recorded) = sent.take().and_then(|sent| recorded(&rows, sent)) {
         return Ok(recorded);
     }
+    if let Some((id, done)) = rows.lookup().unfinished_undo() {
+        return Err(Error::UndoUnfinished { id, done });
+    }
     let found = choose(set, &rows, request).map_err(|why| refuse(request, why))?;
     let results = session
         .query(&history::script_sql(tables, found.row.row))

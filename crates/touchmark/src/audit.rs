@@ -143,11 +143,17 @@ impl<'a> Auditor<'a> {
         let is_repeatable = id.kind == Kind::Repeatable;
         let is_there = self.chain.has(&id.key());
         let what = match row.state {
-            RowState::Running(_) | RowState::Abandoned if row.chain.is_some() => {
+            RowState::Running(_) | RowState::Undoing(_) | RowState::Abandoned
+                if row.chain.is_some() =>
+            {
                 "only what is finished has a chain value, and it has one"
             }
             RowState::Running(_) if is_repeatable => "a repeatable migration runs in a transaction",
-            RowState::Running(_) | RowState::Abandoned => return,
+            RowState::Undoing(_) if is_repeatable => {
+                "a repeatable migration is not undone by itself"
+            }
+            RowState::Undoing(_) if !is_there => "no row before it says that it was applied",
+            RowState::Running(_) | RowState::Undoing(_) | RowState::Abandoned => return,
             _ if row.chain.is_none() => "what is finished has a chain value, and it has none",
             RowState::Adopted if is_repeatable => "refinery knows no repeatable migrations",
             RowState::Stamped if is_repeatable => "a repeatable migration is always run",
@@ -214,7 +220,10 @@ impl<'a> Auditor<'a> {
 }
 
 fn is_finished(state: &RowState) -> bool {
-    !matches!(state, RowState::Running(_) | RowState::Abandoned)
+    !matches!(
+        state,
+        RowState::Running(_) | RowState::Undoing(_) | RowState::Abandoned
+    )
 }
 
 fn is_taken_out(state: &RowState) -> bool {

@@ -73,6 +73,13 @@ pub enum Finding {
         /// How many of its statements are done.
         done: usize,
     },
+    /// It is applied, and an undo of it is not finished.
+    UndoUnfinished {
+        /// Which.
+        id: MigrationId,
+        /// How many of the statements that undo it are done.
+        done: usize,
+    },
     /// The ledger says that it is applied, and refinery's history has no row of it.
     HistoryRowMissing {
         /// Which.
@@ -98,6 +105,7 @@ impl Finding {
             | Finding::Missing { id, .. }
             | Finding::OutOfOrder { id, .. }
             | Finding::Unfinished { id, .. }
+            | Finding::UndoUnfinished { id, .. }
             | Finding::HistoryRowMissing { id }
             | Finding::HistoryRowChanged { id, .. } => id,
         }
@@ -170,6 +178,11 @@ pub fn compare(set: &[EncodedMigration], rows: &Rows) -> Comparison {
         origin: unknown.origin.clone(),
         finished: unknown.finished,
     }));
+    findings.extend(
+        lookup
+            .unfinished_undo()
+            .map(|(id, done)| Finding::UndoUnfinished { id, done }),
+    );
     findings.sort_by_key(|finding| finding.id().key());
     Comparison {
         standing,

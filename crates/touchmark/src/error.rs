@@ -11,7 +11,7 @@ use touchmark_core::encoded::DecodeError;
 use crate::ahead::{self, Unaccepted, Unknown};
 use crate::compare::Finding;
 use crate::event::Activity;
-use crate::failure::Failure;
+use crate::failure::{Failure, Left};
 use crate::placeholder::MissingValue;
 use crate::rows::MigrationId;
 use crate::undo::Block;
@@ -217,6 +217,8 @@ pub enum Error {
     NotInDoubt {
         /// Which migration.
         id: MigrationId,
+        /// Whether it is being undone.
+        is_undo: bool,
         /// Which statement comes next, from 1.
         statement: usize,
     },
@@ -243,10 +245,12 @@ pub enum Error {
         id: MigrationId,
     },
     /// The migration lock was lost in the middle of a run.
-    #[error("the session lost its migration lock during {id}, which was rolled back")]
+    #[error("the session lost its migration lock during {id}{}", LeftOf(left))]
     LockLost {
         /// Which migration.
         id: MigrationId,
+        /// What is left of it in the database.
+        left: Left,
     },
     /// Somebody asked the run to stop.
     #[error("the run was interrupted{}", InterruptedAt(at))]
@@ -272,6 +276,14 @@ pub enum Error {
         /// Which migration.
         id: MigrationId,
         /// How many of its statements are done.
+        done: usize,
+    },
+    /// An undo without a transaction has come half-way.
+    #[error("the undo of {id} is unfinished after statement {done}")]
+    UndoUnfinished {
+        /// Which migration.
+        id: MigrationId,
+        /// How many of the statements that undo it are done.
         done: usize,
     },
     /// Somebody asked an undo to stop.
@@ -411,6 +423,17 @@ impl fmt::Display for HolderOf<'_> {
         match self.0 {
             Some(holder) => write!(f, ": {holder}"),
             None => Ok(()),
+        }
+    }
+}
+
+struct LeftOf<'a>(&'a Left);
+
+impl fmt::Display for LeftOf<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Left::RolledBack(_) => f.write_str(", which was rolled back"),
+            left => write!(f, "; {left}"),
         }
     }
 }

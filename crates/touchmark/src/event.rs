@@ -65,7 +65,8 @@ pub enum Event {
         /// Who holds it.
         by: Vec<Activity>,
     },
-    /// A migration was rolled back and is tried again.
+    /// A migration, or a statement of one without a transaction, was rolled back and is tried
+    /// again.
     Retrying {
         /// Which migration.
         migration: MigrationId,
@@ -194,7 +195,7 @@ impl fmt::Display for Event {
                 blocked_by,
                 after,
             } => {
-                write!(f, "{migration} was rolled back: {cause}")?;
+                write!(f, "{migration} gave way to others: {cause}")?;
                 if !blocked_by.is_empty() {
                     write!(f, "; blocked by {}", activities(blocked_by))?;
                 }

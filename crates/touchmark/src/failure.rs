@@ -46,8 +46,38 @@ pub enum Left {
     /// The statements before it, which are recorded, and what it committed by itself before it
     /// failed.
     StatementsAndPart(usize),
+    /// What this statement, counted from 1, has done. It is not recorded, because another run has
+    /// gone on since.
+    Unrecorded(usize),
     /// What the migration committed by itself, which nothing records.
     Unknown,
+}
+
+impl fmt::Display for Left {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Left::RolledBack(Some(newest)) => {
+                write!(f, "the database is unchanged at {}", newest.short())
+            }
+            Left::RolledBack(None) => f.write_str("the database is unchanged"),
+            Left::Statements(0) => f.write_str("none of its statements is carried out"),
+            Left::Statements(1) => f.write_str("its first statement is carried out and recorded"),
+            Left::Statements(done) => {
+                write!(f, "its first {done} statements are carried out and recorded")
+            }
+            Left::StatementsAndPart(done) => write!(
+                f,
+                "{done} statements are carried out and recorded, and this one may have committed a part of what it does"
+            ),
+            Left::Unrecorded(statement) => write!(
+                f,
+                "its statement {statement} is carried out, and that is not recorded, because another run has gone on since"
+            ),
+            Left::Unknown => f.write_str(
+                "what it committed by itself stays, and nothing is recorded of it: undo that by hand",
+            ),
+        }
+    }
 }
 
 /// What the server said.
@@ -104,28 +134,16 @@ impl Failure {
             true => "mend what undoes it, and undo it again",
             false => "mend the file and run the migration again",
         };
-        let state = match &self.state {
-            Left::RolledBack(Some(newest)) => {
-                format!("the database is unchanged at {}", newest.short())
-            }
-            Left::RolledBack(None) => "the database is unchanged".into(),
-            Left::Statements(0) => "none of its statements is carried out".into(),
-            Left::Statements(1) => "its first statement is carried out and recorded".into(),
-            Left::Statements(done) => {
-                format!("its first {done} statements are carried out and recorded")
-            }
-            Left::StatementsAndPart(done) => format!(
-                "{done} statements are carried out and recorded, and this one may have committed a part of what it does"
-            ),
-            Left::Unknown => {
-                "what it committed by itself stays, and nothing is recorded of it: undo that by hand".into()
-            }
-        };
+        let state = &self.state;
         let settle = format!(
             "look, and then say how to go on with `cargo xtask db-resolve {}`",
             self.id.short()
         );
+        let patient = format!(
+            "{settle}; a line such as `-- touchmark: lock-timeout 1min` lets it wait longer"
+        );
         let advice = match self.server.code.as_str() {
+            "55P03" if matches!(self.state, Left::StatementsAndPart(_)) => &patient,
             _ if matches!(self.state, Left::StatementsAndPart(_)) => &settle,
             // dependent_objects_still_exist
             "2BP01" if self.is_undo => {
@@ -136,7 +154,9 @@ impl Failure {
             "25001" if self.is_undo => {
                 "write it without CONCURRENTLY and the like: an undo is one transaction"
             }
-            "25001" => "put `-- touchmark: no-transaction` at the top of the file",
+            "25001" if matches!(self.state, Left::RolledBack(_)) => {
+                "put `-- touchmark: no-transaction` at the top of the file"
+            }
             // duplicate table (or index, view), schema, column, function, object
             "42P07" | "42P06" | "42701" | "42723" | "42710" => IS_THERE,
             "53100" => "make room on the server's disk and run the migration again",

@@ -4,18 +4,22 @@
 //! `SET search_path` in a migration does not lose the record.
 
 mod ddl;
+mod progress;
 mod read;
 mod record;
 
 pub(crate) use ddl::{Found, all_sql, create, exist_sql};
+pub(crate) use progress::{
+    Reached, Writer, finish_set, intent_sql, or_fail_sql, resume_set, told_sql, undo_intent_sql,
+    undo_resume_set, undone_set,
+};
 pub(crate) use read::{
     Probe, page_sql, probe_sql, read_page, read_refinery, read_rows, read_scripts, read_sql,
     refinery_rows_sql, script_sql, scripts_sql,
 };
 pub(crate) use record::{
-    DOWN, Entry, Texts, UP, abandon_sql, accept_sql, adopt_sql, copied_row, finish_sql,
-    finished_sql, insert_sql, intent_sql, marks_sql, next_sql, progress_sql, refinery_sql,
-    removed_sql, resume_sql, stamp_sql, undone_sql,
+    DOWN, Entry, Texts, UP, accept_sql, adopt_sql, copied_row, finished_sql, insert_sql, marks_sql,
+    refinery_sql, removed_sql, stamp_sql, undone_sql, unrecord_sql,
 };
 
 use tokio_postgres::error::DbError;

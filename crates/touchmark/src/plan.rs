@@ -130,6 +130,8 @@ impl Plan {
 pub(crate) enum Refusal {
     /// What was applied is not what the set has.
     Findings(Vec<Finding>),
+    /// An undo is not finished.
+    Undoing { id: MigrationId, done: usize },
     /// The target is not in the set.
     TargetUnknown { version: i64, nearest: Option<i64> },
     /// The target is behind what is applied.
@@ -148,6 +150,9 @@ pub(crate) fn plan(
     target: Target,
     policy: Ahead,
 ) -> Result<Plan, Refusal> {
+    if let Some((id, done)) = rows.lookup().unfinished_undo() {
+        return Err(Refusal::Undoing { id, done });
+    }
     let comparison = compare(set, rows);
     let ahead = is_ahead(set, &comparison);
     let findings: Vec<_> = comparison

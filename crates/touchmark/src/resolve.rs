@@ -5,7 +5,7 @@ use touchmark_core::encoded::EncodedMigration;
 
 use crate::chain::Chain;
 use crate::event::Events;
-use crate::history::{self, Tables};
+use crate::history::{self, Reached, Tables};
 use crate::lock::{self, Scope};
 use crate::rows::{LedgerRow, MigrationId, NextStatement, Progress, RowState, Rows};
 use crate::run::{self, Opened, Options};
@@ -31,11 +31,13 @@ pub enum Resolution {
 pub struct Resolved {
     /// Which migration.
     pub id: MigrationId,
+    /// Whether it was being undone.
+    pub is_undo: bool,
     /// How many of its statements are recorded as carried out now.
     pub done: usize,
     /// How many it has.
     pub total: usize,
-    /// Whether it is recorded as applied now: nothing of it was left to do.
+    /// Whether it is recorded as applied now, or as undone: nothing of it was left to do.
     pub finished: bool,
 }
 
@@ -70,15 +72,17 @@ pub(crate) fn resolve(
         let (row, progress) = unfinished(&rows, which)?;
         let (resolved, sql) = change(&migrations, tables, &rows, (row, progress), resolution)?;
         sent = Some((row.row, resolved.clone()));
-        match session.settle(&format!("BEGIN; {sql}; COMMIT")) {
+        match session.settle(&format!("BEGIN; {sql}COMMIT")) {
             Ok(_) => Ok(resolved),
             Err(error) => {
                 // Its own failure would hide the cause.
                 let _ = session.settle("ROLLBACK");
-                let doing = "record a migration";
-                Err(Stop::Failed(history::explain(
-                    error, session, tables, doing,
-                )))
+                let code = error.source.as_db_error().map(|e| e.code().code());
+                Err(Stop::Failed(match code {
+                    // A run that had lost its lock has recorded more in between.
+                    Some("22012") => Error::PlanChanged,
+                    _ => history::explain(error, session, tables, "record a migration"),
+                }))
             }
         }
     })
@@ -88,12 +92,9 @@ pub(crate) fn resolve(
 /// is recorded once more.
 fn recorded(rows: &Rows, (row, resolved): (i64, Resolved)) -> Option<Resolved> {
     let row = rows.ledger.iter().find(|found| found.row == row)?;
-    let is_it = match &row.state {
-        RowState::Running(progress) => {
-            progress.next == NextStatement::NotStarted && progress.done == resolved.done
-        }
-        _ => true,
-    };
+    let is_it = row.state.progress().is_none_or(|progress| {
+        progress.next == NextStatement::NotStarted && progress.done == resolved.done
+    });
     is_it.then_some(resolved)
 }
 
@@ -105,52 +106,74 @@ fn change(
     (row, progress): (&LedgerRow, &Progress),
     resolution: Resolution,
 ) -> Result<(Resolved, String), Error> {
+    let is_undo = matches!(row.state, RowState::Undoing(_));
+    let migration = set
+        .iter()
+        .find(|m| MigrationId::of(m).key() == row.id.key() && m.leaf == row.leaf);
     let mut resolved = Resolved {
         id: row.id.clone(),
+        is_undo,
         done: progress.done,
         total: progress.statements.len(),
         finished: false,
     };
-    let sql = match resolution {
-        Resolution::Abandon => history::abandon_sql(tables, row.row),
+    let reached = Reached {
+        row: row.row,
+        done: progress.done,
+        next: Some(progress.next),
+    };
+    let mut writes = Vec::new();
+    match resolution {
+        Resolution::Abandon => writes.push(reached.abandon_sql(tables)),
         Resolution::Retry => {
-            in_doubt(&row.id, progress)?;
-            history::next_sql(tables, row.row, "retry")
+            in_doubt(row, progress)?;
+            writes.push(reached.next_sql(tables, NextStatement::Retry));
         }
         Resolution::Done => {
-            in_doubt(&row.id, progress)?;
+            in_doubt(row, progress)?;
+            writes.push(reached.progress_sql(tables));
             resolved.done += 1;
-            let progress = history::progress_sql(tables, row.row, resolved.done);
-            let migration = set
-                .iter()
-                .find(|m| MigrationId::of(m).key() == row.id.key())
-                .filter(|m| resolved.done >= resolved.total && m.leaf == row.leaf);
-            match migration {
-                // Nothing of it is left to do, so it is recorded as a run would.
-                Some(migration) => {
-                    resolved.finished = true;
-                    // What only refinery applied is added by the run that takes it over.
-                    let chain = Chain::of(rows).record(row.id.key(), row.leaf);
-                    let refinery = history::refinery_sql(tables, migration);
-                    let finish = history::finish_sql(tables, row.row, &bytea(chain));
-                    format!("{progress}; {refinery}{finish}")
-                }
-                None => progress,
-            }
         }
-    };
-    Ok((resolved, sql))
+    }
+    let mut records = String::new();
+    // Where nothing of it is left to do, it is recorded as a run would.
+    if resolution == Resolution::Done && resolved.done >= resolved.total {
+        let reached = Reached {
+            done: resolved.done,
+            next: Some(NextStatement::NotStarted),
+            ..reached
+        };
+        let mut chain = Chain::of(rows);
+        let finish = match (is_undo, migration) {
+            (true, _) => {
+                chain.remove(&row.id.key());
+                records = history::unrecord_sql(tables, row.id.version);
+                Some(history::undone_set(&bytea(chain.head())))
+            }
+            // What only refinery applied is added by the run that takes it over.
+            (false, Some(migration)) => {
+                records = history::refinery_sql(tables, migration);
+                let chain = chain.record(row.id.key(), row.leaf);
+                Some(history::finish_set(&bytea(chain)))
+            }
+            (false, None) => None,
+        };
+        resolved.finished = finish.is_some();
+        writes.extend(finish.map(|finish| reached.update_sql(tables, &finish)));
+    }
+    let writes: Vec<_> = writes.iter().map(|w| history::or_fail_sql(w)).collect();
+    Ok((resolved, format!("{}; {records}", writes.join("; "))))
 }
 
 /// The row that is meant, if it is unfinished.
 fn unfinished<'r>(rows: &'r Rows, which: &str) -> Result<(&'r LedgerRow, &'r Progress), Error> {
-    let found = rows.ledger.iter().rev().find_map(|row| match &row.state {
-        RowState::Running(progress) if row.id.is_called(which) => Some((row, progress)),
-        _ => None,
+    let found = rows.ledger.iter().rev().find_map(|row| {
+        let progress = row.state.progress()?;
+        row.id.is_called(which).then_some((row, progress))
     });
     found.ok_or_else(|| {
         let unfinished = rows.ledger.iter();
-        let unfinished = unfinished.filter(|row| matches!(row.state, RowState::Running(_)));
+        let unfinished = unfinished.filter(|row| row.state.progress().is_some());
         Error::NotUnfinished {
             which: which.into(),
             unfinished: unfinished.map(|row| row.id.clone()).collect(),
@@ -159,12 +182,13 @@ fn unfinished<'r>(rows: &'r Rows, which: &str) -> Result<(&'r LedgerRow, &'r Pro
 }
 
 /// A statement that was not begun is in no doubt.
-fn in_doubt(id: &MigrationId, progress: &Progress) -> Result<(), Error> {
+fn in_doubt(row: &LedgerRow, progress: &Progress) -> Result<(), Error> {
     match progress.next {
-        NextStatement::Started | NextStatement::Failed | NextStatement::Retry => Ok(()),
         NextStatement::NotStarted => Err(Error::NotInDoubt {
-            id: id.clone(),
+            id: row.id.clone(),
+            is_undo: matches!(row.state, RowState::Undoing(_)),
             statement: progress.done + 1,
         }),
+        _ => Ok(()),
     }
 }

@@ -81,7 +81,9 @@ pub enum RowState {
     Stamped,
     /// A migration without a transaction that is not finished.
     Running(Progress),
-    /// An unfinished one that was given up by hand.
+    /// A migration that is applied, of which an undo without a transaction is not finished.
+    Undoing(Progress),
+    /// An unfinished row that was given up by hand.
     Abandoned,
     /// A repeatable one whose file is gone; what it made may still be there.
     Removed,
@@ -101,6 +103,7 @@ impl RowState {
             RowState::Adopted => "adopted",
             RowState::Stamped => "stamped",
             RowState::Running(_) => "running",
+            RowState::Undoing(_) => "undoing",
             RowState::Abandoned => "abandoned",
             RowState::Removed => "removed",
             RowState::Accepted => "accepted",
@@ -109,7 +112,17 @@ impl RowState {
     }
 }
 
-/// How far a migration without a transaction has come.
+impl RowState {
+    /// How far it has come, where it is not finished.
+    pub fn progress(&self) -> Option<&Progress> {
+        match self {
+            RowState::Running(progress) | RowState::Undoing(progress) => Some(progress),
+            _ => None,
+        }
+    }
+}
+
+/// How far a migration without a transaction, or an undo of one, has come.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Progress {
     /// How many statements are done and recorded.
@@ -127,10 +140,41 @@ pub enum NextStatement {
     NotStarted,
     /// It was started, and nothing more is known.
     Started,
+    /// It was started, and nothing more is known; invalid indexes, as it leaves them when it is
+    /// interrupted, were there before.
+    StartedUnclean,
     /// It was started, and the server said that it failed.
     Failed,
     /// It was started, and somebody has said that it was not carried out.
     Retry,
+}
+
+impl NextStatement {
+    const ALL: [NextStatement; 4] = [
+        NextStatement::Started,
+        NextStatement::StartedUnclean,
+        NextStatement::Failed,
+        NextStatement::Retry,
+    ];
+
+    /// As the ledger writes it.
+    pub(crate) fn name(self) -> Option<&'static str> {
+        match self {
+            NextStatement::NotStarted => None,
+            NextStatement::Started => Some("started"),
+            NextStatement::StartedUnclean => Some("started-unclean"),
+            NextStatement::Failed => Some("failed"),
+            NextStatement::Retry => Some("retry"),
+        }
+    }
+
+    /// Reads what the ledger has; none where it is nothing that is written there.
+    pub(crate) fn read(name: Option<&str>) -> Option<NextStatement> {
+        match name {
+            None => Some(NextStatement::NotStarted),
+            name => Self::ALL.into_iter().find(|next| next.name() == name),
+        }
+    }
 }
 
 /// One row of the ledger. Times are as the server writes them.
@@ -287,6 +331,8 @@ pub struct Rows {
 /// The rows that count, found by identity.
 pub(crate) struct Lookup<'r> {
     pub ledger: HashMap<Key, &'r LedgerRow>,
+    /// The unfinished undos of what is applied. Until one is finished, the migration is applied.
+    pub undoing: HashMap<Key, &'r LedgerRow>,
     pub refinery: HashMap<i64, &'r RefineryRow>,
     /// The rows in whose place an accepted one stands, the first one first.
     superseded: HashMap<Key, Vec<&'r LedgerRow>>,
@@ -308,6 +354,12 @@ impl<'r> Lookup<'r> {
         superseded.is_some_and(|rows| rows.iter().any(|row| row.leaf == migration.leaf))
     }
 
+    /// A migration of which an undo is not finished, and how many of its statements are done.
+    pub(crate) fn unfinished_undo(&self) -> Option<(MigrationId, usize)> {
+        let row = self.undoing.values().min_by_key(|row| row.row)?;
+        Some((row.id.clone(), row.state.progress()?.done))
+    }
+
     /// Whether the ledger says that it is applied as it is.
     pub(crate) fn has_applied(&self, migration: &EncodedMigration) -> bool {
         let row = self.ledger.get(&MigrationId::of(migration).key());
@@ -319,10 +371,12 @@ impl Rows {
     /// Per migration, the last row of the ledger that was not given up, and refinery's row.
     pub(crate) fn lookup(&self) -> Lookup<'_> {
         let mut ledger = HashMap::with_capacity(self.ledger.len());
+        let mut undoing = HashMap::new();
         let mut superseded: HashMap<_, Vec<&LedgerRow>> = HashMap::new();
         for row in &self.ledger {
             match row.state {
                 RowState::Abandoned => {}
+                RowState::Undoing(_) => drop(undoing.insert(row.id.key(), row)),
                 RowState::Removed | RowState::Undone => {
                     ledger.remove(&row.id.key());
                     superseded.remove(&row.id.key());
@@ -337,6 +391,7 @@ impl Rows {
         let refinery = self.refinery.iter().map(|row| (row.version, row)).collect();
         Lookup {
             ledger,
+            undoing,
             refinery,
             superseded,
         }

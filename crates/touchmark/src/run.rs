@@ -131,7 +131,11 @@ fn settled_without_lock(
     }
     let rows = read(session, context.tables, start)?;
     report.record_in_flight(context, &rows);
-    let plan = plan_for(context, &rows, report)?;
+    let plan = match plan_for(context, &rows, report) {
+        // It may go on at this moment, which the lock tells.
+        Err(Error::UndoUnfinished { .. }) if !start.standby => return Ok(false),
+        plan => plan?,
+    };
     if plan.steps.is_empty() && (plan.only_steps() || start.standby) {
         finish_report(context, &plan, report);
         return Ok(true);
@@ -261,6 +265,7 @@ pub(crate) fn refuse(refusal: Refusal, build: &str) -> Error {
             findings,
             build: build.into(),
         },
+        Refusal::Undoing { id, done } => Error::UndoUnfinished { id, done },
         Refusal::TargetUnknown { version, nearest } => Error::TargetUnknown { version, nearest },
         Refusal::TargetBehind { version, newest } => Error::TargetBehind { version, newest },
         Refusal::Ahead { unknown, why } => Error::Ahead { unknown, why },

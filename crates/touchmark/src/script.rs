@@ -10,6 +10,7 @@ mod frame;
 mod guard;
 mod head;
 mod psql;
+mod statements;
 mod step;
 
 use touchmark_core::encoded::EncodedMigration;
@@ -134,6 +135,7 @@ pub(crate) fn down(
     let before = versions.last().map_or(Checksum::EMPTY, |m| m.chain);
     let is_computed = set.iter().any(|m| m.kind == Kind::Repeatable);
     let newest = versions.last().map(|m| MigrationId::of(m));
+    let without_transaction = plan.steps.iter().filter(|s| s.directives.no_transaction);
     let route = Route {
         applied: versions,
         from: label(newest.as_ref()),
@@ -144,7 +146,7 @@ pub(crate) fn down(
         },
         expects_repeatable: is_computed,
         command: "db-rollback --sql",
-        without_transaction: Vec::new(),
+        without_transaction: without_transaction.map(|step| step.id.clone()).collect(),
     };
     let ids: Vec<_> = plan.steps.iter().map(|step| step.id.clone()).collect();
     let head = Head {

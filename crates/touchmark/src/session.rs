@@ -28,7 +28,7 @@ pub(crate) use connect::{Patience, connect};
 pub(crate) use hosts::hosts;
 use loss::deepest;
 pub(crate) use loss::{Cause, Loss};
-pub(crate) use settings::{RESET, settings};
+pub(crate) use settings::settings;
 
 /// A connection and the runtime that drives it.
 pub(crate) struct Session<'a> {

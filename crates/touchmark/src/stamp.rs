@@ -151,8 +151,12 @@ pub(crate) fn plan_for(
     if !set.iter().any(|m| m.kind != Kind::Repeatable) {
         return Err(Error::NothingToStamp);
     }
+    let lookup = rows.lookup();
+    if let Some((id, done)) = lookup.unfinished_undo() {
+        return Err(Error::UndoUnfinished { id, done });
+    }
     // What has come half-way is neither applied nor not.
-    for row in rows.lookup().ledger.values() {
+    for row in lookup.ledger.values() {
         if let RowState::Running(progress) = &row.state {
             let (id, done) = (row.id.clone(), progress.done);
             return Err(Error::StampUnfinished { id, done });

@@ -25,7 +25,7 @@ use crate::sql::bytea;
 
 pub(crate) use message::{Body, CLEAN, Part, holds_both, message, settings};
 pub(crate) use retries::{Retries, with_retries};
-pub(crate) use stop::{Stop, bookkeeping, still_there, stopped};
+pub(crate) use stop::{Stop, bookkeeping, give_way, still_there, stopped};
 
 /// Applies a migration, and again when others stood in its way.
 pub(crate) fn apply(

@@ -18,7 +18,7 @@ use crate::plan::{Action, Step, positions};
 use crate::rows::{AppliedScript, Key, LedgerRow, Lookup, MigrationId, RowState, Rows};
 
 pub use block::Block;
-pub(crate) use run::{Request, check_values, plan_for, rollback};
+pub(crate) use run::{Request, check_values, plan_for, rollback, task};
 
 /// How far an undo goes. Versions are undone in the order of their numbers, the highest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,6 +100,8 @@ pub struct UndoStep {
     pub source: DownSource,
     /// What undoes it, as it is executed.
     pub sql: String,
+    /// Whether it was begun before, and goes on where it stopped.
+    pub is_begun: bool,
     /// The chain value over everything applied, after this step.
     pub chain: Checksum,
     pub(crate) directives: Directives,
@@ -140,7 +142,7 @@ pub(crate) struct Known<'k> {
 /// The rows of the ledger whose scripts a plan needs: the set can't undo these, or not without values.
 pub(crate) fn wanted(set: &[EncodedMigration], rows: &Rows, target: RollbackTarget) -> Vec<i64> {
     let lookup = rows.lookup();
-    chosen(applied(&lookup), target)
+    chosen(&lookup, target)
         .iter()
         .filter(|id| of_set(set, id).is_none_or(needs_ledger))
         .filter_map(|id| lookup.ledger.get(&id.key()).map(|row| row.row))
@@ -154,7 +156,7 @@ pub(crate) fn plan(known: &Known, target: RollbackTarget) -> Result<RollbackPlan
     let comparison = compare(set, rows);
     let mut left = applied(&lookup);
     check_target(set, &left, target)?;
-    let chosen = chosen(left.clone(), target);
+    let chosen = chosen(&lookup, target);
     left.drain(..chosen.len());
 
     let mut chain = Chain::of(rows);
@@ -208,21 +210,25 @@ pub(crate) fn plan(known: &Known, target: RollbackTarget) -> Result<RollbackPlan
     })
 }
 
-/// Every version that is applied, the newest first.
+/// Every version that is applied, the newest first, and before it what is half undone.
 pub(crate) fn applied(lookup: &Lookup) -> Vec<MigrationId> {
     let mut applied: Vec<_> = versions(lookup).collect();
-    applied.sort_by_key(|id| std::cmp::Reverse(id.version));
+    let is_begun = |id: &MigrationId| lookup.undoing.contains_key(&id.key());
+    applied.sort_by_key(|id| (!is_begun(id), std::cmp::Reverse(id.version)));
     applied
 }
 
-/// The first of these, as far as the target says.
-fn chosen(mut applied: Vec<MigrationId>, target: RollbackTarget) -> Vec<MigrationId> {
+/// The first of these, as far as the target says, and what is half undone.
+fn chosen(lookup: &Lookup, target: RollbackTarget) -> Vec<MigrationId> {
+    let mut chosen = applied(lookup);
     match target {
-        RollbackTarget::Steps(count) => applied.truncate(count),
-        RollbackTarget::Version(version) => applied.retain(|id| id.version > version),
+        RollbackTarget::Steps(count) => chosen.truncate(count),
+        RollbackTarget::Version(version) => {
+            chosen.retain(|id| id.version > version || lookup.undoing.contains_key(&id.key()))
+        }
         RollbackTarget::Base => {}
     }
-    applied
+    chosen
 }
 
 fn check_target(
@@ -325,7 +331,7 @@ fn step(
             });
         }
     };
-    if directives.no_transaction {
+    if directives.no_transaction && matches!(source, DownSource::Ledger(_)) {
         let id = id.clone();
         return Err(Block::WithoutTransaction { id, source });
     }
@@ -334,6 +340,7 @@ fn step(
         row,
         source,
         sql,
+        is_begun: lookup.undoing.contains_key(&id.key()),
         chain,
         directives,
         statements,
@@ -364,7 +371,10 @@ fn in_the_way(
     let findings = comparison.findings.iter().filter(|finding| {
         !matches!(
             finding,
-            Finding::Missing { .. } | Finding::OutOfOrder { .. } | Finding::Unfinished { .. }
+            Finding::Missing { .. }
+                | Finding::OutOfOrder { .. }
+                | Finding::Unfinished { .. }
+                | Finding::UndoUnfinished { .. }
         )
     });
     blocks.extend(findings.cloned().map(Box::new).map(Block::Divergent));

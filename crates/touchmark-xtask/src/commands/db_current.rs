@@ -43,11 +43,13 @@ pub(crate) fn run(_: &Args, project: &Project, screen: &Screen) -> Result<u8, Er
         .iter()
         .map(|unknown| unknown.id.to_string())
         .collect();
+    let mut findings = comparison.findings.iter();
+    let is_undoing = findings.any(|finding| matches!(finding, Finding::UndoUnfinished { .. }));
     let newest = comparison.newest.as_ref();
     let answer = json::Current {
         database: json::Database::of(&database),
         current: newest.and_then(|newest| applied(newest, &status.rows)),
-        head: newest.is_some() && behind.is_empty() && ahead.is_empty(),
+        head: newest.is_some() && behind.is_empty() && ahead.is_empty() && !is_undoing,
         behind,
         ahead,
         findings: comparison.findings.iter().map(finding).collect(),

@@ -215,9 +215,6 @@ fn undo(undo: &Undo) -> String {
         Undo::Down => "has a down file".into(),
         Undo::Again => "undone by the older content of it".into(),
         Undo::Missing => "has no down file".into(),
-        Undo::NoTransaction => {
-            "has a down file with `no-transaction`, and an undo is one transaction".into()
-        }
         Undo::Irreversible(why) => format!("irreversible: {why}"),
     }
 }
@@ -287,7 +284,6 @@ fn added(added: &Added) -> json::AddedMigration {
             Undo::Down => "down",
             Undo::Again => "again",
             Undo::Missing => "missing",
-            Undo::NoTransaction => "no-transaction",
             Undo::Irreversible(_) => "irreversible",
         },
     }

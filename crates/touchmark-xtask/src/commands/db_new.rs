@@ -163,8 +163,8 @@ fn down_text(stem: &str) -> String {
         "-- Undoes {stem}: the schema is afterwards as it was before, which\n\
          -- `cargo xtask db-verify --down` proves.\n\
          --\n\
-         -- It is recorded together with the migration, and runs in one transaction: without\n\
-         -- CONCURRENTLY, and so without `no-transaction`. With comments only, there is nothing to undo.\n\
+         -- It is recorded together with the migration, and takes the same directives. With comments\n\
+         -- only, there is nothing to undo.\n\
          -- Where there is no way back, delete this file, and put the directive `irreversible \"why\"`\n\
          -- into the other one.\n\n"
     )

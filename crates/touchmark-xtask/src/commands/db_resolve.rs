@@ -7,7 +7,7 @@ use crate::project::Project;
 use crate::screen::Screen;
 use crate::{database, exit_code, json};
 
-/// Settle a migration without a transaction that was interrupted
+/// Settle a migration without a transaction, or the undo of one, that was interrupted
 ///
 /// Of some statements nobody can tell after an interruption whether they were carried out. Look at
 /// the database, then say it here. The decision is recorded under the migration lock.
@@ -53,23 +53,34 @@ pub(crate) fn run(args: &Args, project: &Project, screen: &Screen) -> Result<u8,
             migration: resolved.id.to_string(),
             statements_done: resolved.done,
             statements: resolved.total,
+            undo: resolved.is_undo,
             finished: resolved.finished,
         });
         return Ok(exit_code::OK);
     }
     let (id, done, total) = (&resolved.id, resolved.done, resolved.total);
+    let (state, command) = match resolved.is_undo {
+        true => ("undone", "db-rollback"),
+        false => ("applied", "db-migrate"),
+    };
     match resolution {
+        Resolution::Abandon if resolved.is_undo => screen.done(
+            "Abandoned",
+            format_args!(
+                "the undo of {id}, which counts as applied: {done} of {total} statements that undo it stay carried out"
+            ),
+        ),
         Resolution::Abandon => {
             screen.done(
                 "Abandoned",
                 format_args!("{id}: {done} of its {total} statements stay carried out"),
             );
         }
-        _ if resolved.finished => screen.done("Resolved", format_args!("{id} is applied")),
+        _ if resolved.finished => screen.done("Resolved", format_args!("{id} is {state}")),
         _ => screen.done(
             "Resolved",
             format_args!(
-                "{id}: {done} of {total} statements done, `cargo xtask db-migrate` goes on"
+                "{id}: {done} of {total} statements done, `cargo xtask {command}` goes on"
             ),
         ),
     }

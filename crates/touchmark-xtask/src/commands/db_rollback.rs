@@ -16,7 +16,8 @@ use crate::{database, exit_code, json, offline, target};
 
 /// Undo migrations, the newest first
 ///
-/// Each is one transaction together with its record. The SQL is that of the `.down.sql` file, or
+/// Each is one transaction together with its record; a down file with `no-transaction` goes
+/// statement by statement, and where it stopped, the next db-rollback goes on with it. The SQL is that of the `.down.sql` file, or
 /// where there is none, what the ledger kept when the migration was applied. Shows the plan and
 /// asks. All that is in the way is named before anything is undone. A database that is not local,
 /// or that is marked as production, wants its name typed out, as db-reset does. Repeatable files
@@ -184,11 +185,9 @@ fn lines(plan: &RollbackPlan) -> Vec<String> {
     let width = names.map(|name| name.chars().count()).max();
     let width = width.unwrap_or_default().min(50);
     let undo = plan.steps.iter().map(|step| {
-        format!(
-            "undo  {:<width$}  with {}",
-            step.id.to_string(),
-            step.source
-        )
+        let verb = if step.is_begun { "go on" } else { "undo" };
+        let id = step.id.to_string();
+        format!("{verb:<5} {id:<width$}  with {}", step.source)
     });
     let again = plan.again.iter().map(|id| {
         format!(

@@ -109,7 +109,7 @@ pub(crate) fn finding(finding: &Finding) -> json::Finding {
             Finding::Renamed { .. } => "renamed",
             Finding::Missing { .. } => "missing",
             Finding::OutOfOrder { .. } => "out-of-order",
-            Finding::Unfinished { .. } => "unfinished",
+            Finding::Unfinished { .. } | Finding::UndoUnfinished { .. } => "unfinished",
             _ => "history",
         },
         link: match finding {
@@ -119,7 +119,8 @@ pub(crate) fn finding(finding: &Finding) -> json::Finding {
             | Finding::Renamed { .. }
             | Finding::Missing { .. }
             | Finding::OutOfOrder { .. }
-            | Finding::Unfinished { .. } => Link::FilesLedger,
+            | Finding::Unfinished { .. }
+            | Finding::UndoUnfinished { .. } => Link::FilesLedger,
             _ => Link::LedgerHistory,
         },
         migration: finding.id().to_string(),
@@ -167,7 +168,9 @@ fn state(id: &MigrationId, standing: Standing, status: &Status) -> &'static str 
     let is_repeatable = id.kind == Kind::Repeatable;
     let last = status.rows.ledger.iter().rfind(|row| row.id == *id);
     let was_undone = last.is_some_and(|row| row.state == RowState::Undone);
+    let is_undoing = last.is_some_and(|row| matches!(row.state, RowState::Undoing(_)));
     match standing {
+        Standing::Applied if is_undoing => "undoing",
         Standing::Applied => "applied",
         Standing::Adoptable => "adoptable",
         Standing::Pending if is_repeatable && was_undone => "again",
@@ -248,7 +251,13 @@ fn show(answer: &json::Status, status: &Status, database: &Database, screen: &Sc
         0 => {}
         pending => parts.push(format!("{pending} pending")),
     }
-    let rest = ["out-of-order", "unfinished", "divergent", "missing"];
+    let rest = [
+        "out-of-order",
+        "unfinished",
+        "undoing",
+        "divergent",
+        "missing",
+    ];
     for state in rest {
         match count(state) {
             0 => {}

@@ -93,8 +93,7 @@ pub struct AddedMigration {
     pub changed: bool,
     /// Whether the release before it runs on the schema after it.
     pub compatible: bool,
-    /// `down`, `again` (the older content of a repeatable one), `missing`, `no-transaction` (its down file asks for it) or
-    /// `irreversible`.
+    /// `down`, `again` (the older content of a repeatable one), `missing` or `irreversible`.
     pub undo: &'static str,
 }
 

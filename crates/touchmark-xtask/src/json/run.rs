@@ -161,6 +161,8 @@ pub struct Resolved {
     pub statements_done: usize,
     /// How many it has.
     pub statements: usize,
-    /// Whether it is recorded as applied now.
+    /// Whether it was being undone.
+    pub undo: bool,
+    /// Whether it is recorded as applied now, or as undone.
     pub finished: bool,
 }

@@ -149,8 +149,6 @@ fn each_mistake_is_told_with_both_definitions() {
         Left out V7__log: it has no down file
     error: migrations/V8__f.down.sql does not undo V8__f: function public.f() is changed
     help: in migrations/V8__f.down.sql, take away what has a `+`, and bring back what has a `-`
-    error: migrations/V9__a.down.sql can't be carried out: nothing was undone: V9__a can't be undone in one transaction: migrations/V9__a.down.sql has `no-transaction`
-    help: write it so that it runs in a transaction, as DROP INDEX without CONCURRENTLY does; or go forward with a new migration
     error: V10__first can't be applied again after migrations/V10__first.down.sql: migration V10__first failed, and was rolled back, in statement 1: duplicate key value violates unique constraint "users_pkey" (23505)
       --> migrations/V10__first.sql:1:1
        |

@@ -31,7 +31,7 @@ fn writes_both_files_and_the_result_migrates() {
     -- `cargo xtask db-verify --down` proves.
     --
     -- It is recorded together with the migration, and runs in one transaction: without
-    -- CONCURRENTLY, and so without `no-transaction`. With comments only, there is nothing to undo.
+    -- only, there is nothing to undo.
     -- Where there is no way back, delete this file, and put the directive `irreversible "why"`
     -- into the other one.
     "#);

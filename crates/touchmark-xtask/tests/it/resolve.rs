@@ -37,7 +37,7 @@ fn done_goes_on_after_it() {
     "#);
     screen!(project.run(&["db-migrate"]), @r#"
        Migrating test_n at 127.0.0.1:[port]
-    error: V3__call was interrupted in statement 2, and whether that was carried out can't be told: the connection was lost while it ran
+    error: V3__call was interrupted in statement 2, and whether that was carried out can't be told: it was begun, and its end is not recorded
     help: look whether it was carried out, then say so: `cargo xtask db-resolve V3 --done`, or `--retry`, or `--abandon`
     ---
     exit 25

@@ -46,6 +46,9 @@ impl fmt::Display for Finding {
             Finding::Unfinished { id, done } => {
                 write!(f, "{id} is unfinished after statement {done}")
             }
+            Finding::UndoUnfinished { id, done } => {
+                write!(f, "the undo of {id} is unfinished after statement {done}")
+            }
             Finding::HistoryRowMissing { id } => write!(
                 f,
                 "{id} is in the ledger, and its row in refinery's history is gone"

@@ -78,6 +78,9 @@ pub(super) fn help(error: &Error) -> Option<String> {
             Some(id) => format!("name it as {}", id.short()),
             None => "`cargo xtask db-status` shows what the database records".into(),
         },
+        Error::NotInDoubt { is_undo: true, .. } => {
+            "`cargo xtask db-rollback` goes on with it; only `--abandon` can be said of it".into()
+        }
         Error::NotInDoubt { .. } => {
             "`cargo xtask db-migrate` goes on with it; only `--abandon` can be said of it".into()
         }
@@ -97,6 +100,10 @@ pub(super) fn help(error: &Error) -> Option<String> {
         Error::NothingToStamp => "`cargo xtask db-new NAME` writes one; repeatable ones are applied by the next run".into(),
         Error::StampUnfinished { id, .. } => format!(
             "finish it with `cargo xtask db-migrate`; or, where what it makes is there, give it up with `cargo xtask db-resolve {} --abandon` and stamp again",
+            id.short()
+        ),
+        Error::UndoUnfinished { id, .. } => format!(
+            "`cargo xtask db-rollback` goes on with it; to keep the migration, give the undo up with `cargo xtask db-resolve {} --abandon`: what it has undone stays undone",
             id.short()
         ),
         Error::UndoCancelled { .. } => "what was undone before is recorded; undo again to go on".into(),

@@ -210,13 +210,13 @@ fn ledger_sql(tables: &Tables) -> String {
             compatible boolean NOT NULL DEFAULT false,
             statements bytea[],
             statements_done integer NOT NULL DEFAULT 0,
-            next_statement text CHECK (next_statement IN ('started', 'failed', 'retry')),
+            next_statement text CHECK (next_statement IN ('started', 'started-unclean', 'failed', 'retry')),
             role text NOT NULL DEFAULT session_user,
             application text NOT NULL DEFAULT pg_catalog.current_setting('application_name'),
             build text NOT NULL,
             started_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
             finished_at timestamptz
         );
-        CREATE INDEX {unfinished} ON {ledger} (id) WHERE state = 'running';"
+        CREATE INDEX {unfinished} ON {ledger} (id) WHERE state IN ('running', 'undoing');"
     )
 }

@@ -36,7 +36,7 @@ pub(crate) fn probe_sql(tables: &Tables, head: Checksum) -> String {
     let head = bytea(head);
     format!(
         "SELECT pg_catalog.encode({last}, 'hex'), \
-         EXISTS (SELECT FROM {ledger} WHERE state = 'running'), \
+         EXISTS (SELECT FROM {ledger} WHERE state IN ('running', 'undoing')), \
          (SELECT pg_catalog.max(version) FROM {refinery}), \
          CASE WHEN {last} = {head} THEN true ELSE EXISTS (SELECT FROM {ledger} WHERE chain = {head}) END"
     )
@@ -221,27 +221,26 @@ fn state(row: &SimpleQueryRow) -> Result<RowState, &'static str> {
         Some("applied") => RowState::Applied,
         Some("adopted") => RowState::Adopted,
         Some("stamped") => RowState::Stamped,
-        Some("running") => RowState::Running(Progress {
-            done: number(row, 7).ok_or("statements_done")?,
-            next: match row.get(8) {
-                None => NextStatement::NotStarted,
-                Some("started") => NextStatement::Started,
-                Some("failed") => NextStatement::Failed,
-                Some("retry") => NextStatement::Retry,
-                Some(_) => return Err("next_statement"),
-            },
-            statements: row
-                .get(9)
-                .unwrap_or_default()
-                .split(',')
-                .filter_map(Checksum::from_hex)
-                .collect(),
-        }),
+        Some("running") => RowState::Running(progress(row)?),
+        Some("undoing") => RowState::Undoing(progress(row)?),
         Some("abandoned") => RowState::Abandoned,
         Some("removed") => RowState::Removed,
         Some("accepted") => RowState::Accepted,
         Some("undone") => RowState::Undone,
         _ => return Err("state"),
+    })
+}
+
+fn progress(row: &SimpleQueryRow) -> Result<Progress, &'static str> {
+    Ok(Progress {
+        done: number(row, 7).ok_or("statements_done")?,
+        next: NextStatement::read(row.get(8)).ok_or("next_statement")?,
+        statements: row
+            .get(9)
+            .unwrap_or_default()
+            .split(',')
+            .filter_map(Checksum::from_hex)
+            .collect(),
     })
 }
 

@@ -26,7 +26,7 @@ pub(crate) enum Texts {
 
 impl Entry<'_> {
     /// The columns that do not depend on how it was applied.
-    fn values(&self) -> String {
+    pub(super) fn values(&self) -> String {
         let m = self.migration;
         let down = m.down.as_ref().map(|down| down.executed());
         let (up, down) = match self.texts {
@@ -51,7 +51,7 @@ impl Entry<'_> {
 pub(crate) const UP: &str = ":'touchmark_up'";
 pub(crate) const DOWN: &str = ":'touchmark_down'";
 
-const COLUMNS: &str = "kind, version, name, leaf, up_sql, down_sql, compatible, build";
+pub(super) const COLUMNS: &str = "kind, version, name, leaf, up_sql, down_sql, compatible, build";
 
 /// The row of a migration that was applied in this transaction. `chain` is an expression.
 pub(crate) fn insert_sql(tables: &Tables, entry: &Entry, chain: &str) -> String {
@@ -167,70 +167,6 @@ pub(crate) fn accept_sql(
     )
 }
 
-/// The intent row of a migration without a transaction; gives its number.
-pub(crate) fn intent_sql(tables: &Tables, entry: &Entry) -> String {
-    format!(
-        "INSERT INTO {} ({COLUMNS}, state, statements) VALUES ({}, 'running', {}) RETURNING id",
-        tables.ledger,
-        entry.values(),
-        statements(entry.migration)
-    )
-}
-
-/// Takes an unfinished row up again with the migration as it is now: statements that were not
-/// carried out may have been mended.
-pub(crate) fn resume_sql(tables: &Tables, entry: &Entry, row: i64) -> String {
-    format!(
-        "UPDATE {} SET ({COLUMNS}, statements) = ROW ({}, {}) WHERE id = {row}",
-        tables.ledger,
-        entry.values(),
-        statements(entry.migration)
-    )
-}
-
-/// Records that one more statement is done.
-pub(crate) fn progress_sql(tables: &Tables, row: impl Display, done: usize) -> String {
-    format!(
-        "UPDATE {} SET statements_done = {done}, next_statement = NULL WHERE id = {row}",
-        tables.ledger
-    )
-}
-
-/// Records what is known of the next statement.
-pub(crate) fn next_sql(tables: &Tables, row: impl Display, next: &str) -> String {
-    format!(
-        "UPDATE {} SET next_statement = {} WHERE id = {row}",
-        tables.ledger,
-        literal(next)
-    )
-}
-
-/// Records that a migration without a transaction is finished. `chain` is an expression.
-pub(crate) fn finish_sql(tables: &Tables, row: impl Display, chain: &str) -> String {
-    format!(
-        "UPDATE {} SET state = 'applied', chain = {chain}, finished_at = pg_catalog.clock_timestamp() WHERE id = {row}",
-        tables.ledger,
-    )
-}
-
-/// Gives an unfinished row up.
-pub(crate) fn abandon_sql(tables: &Tables, row: i64) -> String {
-    format!(
-        "UPDATE {} SET state = 'abandoned', finished_at = pg_catalog.clock_timestamp() WHERE id = {row}",
-        tables.ledger
-    )
-}
-
-fn statements(migration: &EncodedMigration) -> String {
-    let hashes: Vec<_> = migration
-        .up
-        .statements
-        .iter()
-        .map(|s| bytea(s.semantic))
-        .collect();
-    format!("ARRAY[{}]::bytea[]", hashes.join(", "))
-}
-
 /// refinery's row of a migration that refinery is not given to apply, followed by a semicolon; nothing for a
 /// repeatable one, which refinery does not know.
 pub(crate) fn refinery_sql(tables: &Tables, migration: &EncodedMigration) -> String {
@@ -256,9 +192,7 @@ pub(crate) fn undone_sql(
     build: &str,
     chain: Checksum,
 ) -> String {
-    let Tables {
-        ledger, refinery, ..
-    } = tables;
+    let Tables { ledger, .. } = tables;
     let row = format!(
         "INSERT INTO {ledger} ({COLUMNS}, chain, state, finished_at) \
          SELECT kind, version, name, leaf, up_sql, {down}, compatible, {}, {}, 'undone', \
@@ -268,11 +202,16 @@ pub(crate) fn undone_sql(
     );
     match id.kind {
         Kind::Repeatable => row,
-        _ => format!(
-            "DELETE FROM {refinery} WHERE version = {};\n{row}",
-            id.version
-        ),
+        _ => unrecord_sql(tables, id.version) + &row,
     }
+}
+
+/// The end of refinery's row, followed by a line end.
+pub(crate) fn unrecord_sql(tables: &Tables, version: i64) -> String {
+    format!(
+        "DELETE FROM {} WHERE version = {version};\n",
+        tables.refinery
+    )
 }
 
 /// The rows of repeatable migrations that are to be applied again, of which psql's variable has the

@@ -145,8 +145,9 @@ BEGIN
     ), refinery AS (
         SELECT * FROM pg_catalog.jsonb_to_recordset(history) AS h (version bigint, name text, checksum text)
     ), problem (number, weight, said) AS (
-        SELECT coalesce(l.version, e.version), CASE WHEN l.state = 'running' THEN 1 WHEN l.version IS NULL OR e.version IS NULL THEN 4 ELSE 2 END,
+        SELECT coalesce(l.version, e.version), CASE WHEN l.state = 'undoing' THEN 0 WHEN l.state = 'running' THEN 1 WHEN l.version IS NULL OR e.version IS NULL THEN 4 ELSE 2 END,
             CASE
+                WHEN l.state = 'undoing' THEN pg_catalog.format('the undo of %s%s__%s is unfinished after statement %s', l.kind, l.version, l.name, l.done)
                 WHEN l.state = 'running' THEN pg_catalog.format('%s%s__%s is unfinished after statement %s', l.kind, l.version, l.name, l.done)
                 WHEN l.version IS NULL AND NOT EXISTS (SELECT FROM refinery AS h WHERE h.version = e.version)
                 THEN pg_catalog.format('%s%s__%s is not applied', e.kind, e.version, e.name)
@@ -213,6 +214,7 @@ END
             ),
             &format!(
                 "'nothing was changed; ' || CASE
+                WHEN worst = 0 THEN '`cargo xtask db-rollback` goes on with it'
                 WHEN worst = 1 THEN '`cargo xtask db-migrate` takes up what is unfinished, and so does a start of the program'
                 WHEN worst = 2 THEN '`cargo xtask db-verify` shows what differs'
                 WHEN worst = 3 THEN '`cargo xtask db-migrate {from}` takes over what refinery applied, and so does a start of the program'

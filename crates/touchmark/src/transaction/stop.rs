@@ -91,8 +91,12 @@ pub(crate) fn stopped_behind(
     if is_check && server.code().code() == "22012" {
         return Stop::Failed(lost_transaction(session, context, id, body, server));
     }
-    if found.after.is_some_and(|after| after > CLEAN.len())
-        && let Some(error) = bookkeeping(server, session, context.tables, id, body.doing())
+    let is_record = found.after.is_some_and(|after| after > CLEAN.len());
+    // The row of a file without a transaction is not as this run left it.
+    if is_record && server.code().code() == "22012" {
+        return Stop::Failed(lock_lost(id));
+    }
+    if is_record && let Some(error) = bookkeeping(server, session, context.tables, id, body.doing())
     {
         return Stop::Failed(error);
     }
@@ -105,8 +109,12 @@ pub(crate) fn stopped_behind(
         server: ServerError::of(server),
         state: Left::RolledBack(newest.cloned()),
     };
-    let error = Error::Failed(Box::new(failure));
-    // lock_not_available, deadlock_detected, serialization_failure: others were in the way.
+    give_way(server, blocked_by, Error::Failed(Box::new(failure)))
+}
+
+/// What was rolled back as a whole is tried again where others were in the way.
+pub(crate) fn give_way(server: &DbError, blocked_by: Vec<Activity>, error: Error) -> Stop {
+    // lock_not_available, deadlock_detected, serialization_failure
     match server.code().code() {
         "55P03" | "40P01" | "40001" => Stop::Again {
             cause: server.message().into(),
@@ -140,7 +148,7 @@ fn lost_transaction(
         .ok()
         .and_then(|results| Some(results.first()?.first()?.get(0)? == "t"));
     if held == Some(false) && context.scope == Scope::Session {
-        return Error::LockLost { id: id.clone() };
+        return lock_lost(id);
     }
     let message = match body.part {
         Part::Up => "the migration ended its transaction, so that it could not be recorded",
@@ -161,6 +169,13 @@ fn lost_transaction(
         },
         state: Left::Unknown,
     }))
+}
+
+fn lock_lost(id: &MigrationId) -> Error {
+    Error::LockLost {
+        id: id.clone(),
+        left: Left::RolledBack(None),
+    }
 }
 
 /// An error of writing the rows, where it has a message of its own.

@@ -42,7 +42,8 @@ pub enum Block {
         /// The file that would.
         file: String,
     },
-    /// What undoes it asks to run without a transaction.
+    /// What undoes it asks to run without a transaction, and only of a file it is known which
+    /// statements it has.
     WithoutTransaction {
         /// Which.
         id: MigrationId,
@@ -76,7 +77,7 @@ impl fmt::Display for Block {
             }
             Block::WithoutTransaction { id, source } => write!(
                 f,
-                "{id} can't be undone in one transaction: {source} has `no-transaction`"
+                "{id} can't be undone with what {source} has: that is to be carried out statement by statement, as only a file of the set can be"
             ),
         }
     }
@@ -98,16 +99,19 @@ impl Block {
                 "go forward: write a new migration, or restore a backup".into()
             }
             Block::NoDownFile { .. } => {
-                "write it; or undo with `cargo xtask db-rollback`, which takes what the ledger kept".into()
+                "write it; or undo with `cargo xtask db-rollback`, which takes what the ledger kept"
+                    .into()
             }
-            Block::NoDown { file: Some(file), .. } => {
+            Block::NoDown {
+                file: Some(file), ..
+            } => {
                 format!("write {file}, or go forward with a new migration")
             }
             Block::NoDown { file: None, .. } => {
                 "run a release that has it, or bring its file back".into()
             }
             Block::WithoutTransaction { .. } => {
-                "write it so that it runs in a transaction, as DROP INDEX without CONCURRENTLY does; or go forward with a new migration".into()
+                "undo it with a release that has its down file, or bring the file back".into()
             }
         }
     }

@@ -12,13 +12,14 @@ use super::{
 use crate::event::{Event, Events};
 use crate::history::{self, Found};
 use crate::lock::Scope;
+use crate::no_transaction::{self, Task};
 use crate::placeholder::Text;
 use crate::report::{RollbackReport, UndoneMigration};
 use crate::rows::{MigrationId, Rows};
 use crate::run::{Context, Opened, Options};
 use crate::session::Session;
-use crate::sql::literal_or_null;
-use crate::transaction::{Body, Retries, Stop, message, send, stopped, with_retries};
+use crate::sql::{bytea, literal, literal_or_null};
+use crate::transaction::{Body, Part, Retries, Stop, message, send, stopped, with_retries};
 use crate::{Error, Set, run};
 
 /// What is asked for.
@@ -86,9 +87,9 @@ fn locked(
     let mut known = known;
     let mut retries = Retries::new();
     'again: loop {
-        let (rows, found) = run::locked_rows(session, context, known)?;
+        let (mut rows, found) = run::locked_rows(session, context, known)?;
         let plan = match &todo {
-            None => first_plan(session, context, request, rows, &found)?,
+            None => first_plan(session, context, request, &mut rows, &found)?,
             Some(todo) => next_plan(session, context, &rows, todo, report, false)?,
         };
         let todo = todo.get_or_insert_with(|| {
@@ -116,7 +117,7 @@ fn locked(
                 total: todo.len(),
                 source: step.source.clone(),
             });
-            match undo(session, context, &plan, step, at == 0) {
+            match undo(session, context, &plan, step, (&rows, at == 0)) {
                 Ok(()) => {}
                 Err(stop) if context.scope == Scope::Transaction => {
                     retries.pause(session, context, &step.id, stop)?;
@@ -145,14 +146,14 @@ fn first_plan(
     session: &mut Session,
     context: &Context,
     request: Request,
-    mut rows: Rows,
+    rows: &mut Rows,
     found: &Found,
 ) -> Result<RollbackPlan, Error> {
-    let mut plan = plan_for(session, context, &rows, request.target, false)?;
+    let mut plan = plan_for(session, context, rows, request.target, false)?;
     if !plan.adopt.is_empty() && !plan.steps.is_empty() {
         run::take_over(session, context, &plan.adopt, &[], found)?;
-        rows = run::read_tables(session, context.tables, &Found::both())?;
-        plan = plan_for(session, context, &rows, request.target, false)?;
+        *rows = run::read_tables(session, context.tables, &Found::both())?;
+        plan = plan_for(session, context, rows, request.target, false)?;
     }
     let same = |shown: &RollbackPlan| {
         let texts = |plan: &RollbackPlan| -> Vec<_> {
@@ -263,7 +264,7 @@ fn undo(
     context: &Context,
     plan: &RollbackPlan,
     step: &UndoStep,
-    is_first: bool,
+    (rows, is_first): (&Rows, bool),
 ) -> Result<(), Stop> {
     let Some(row) = step.row else {
         return Err(Stop::Failed(Error::PlanChanged));
@@ -274,10 +275,9 @@ fn undo(
     };
     // With the first version that goes, because what they made may go with it.
     let marks = plan.marks.iter().filter(|_| is_first);
-    let mut rows: Vec<_> = marks
+    let mut records: Vec<_> = marks
         .map(|(id, row, chain)| record(id, *row, None, *chain))
         .collect();
-    rows.push(record(&step.id, row, Some(&step.sql), step.chain));
     let script = match of_file(context, step).and_then(|migration| migration.down.clone()) {
         Some(script) => script,
         None => EncodedScript {
@@ -292,8 +292,32 @@ fn undo(
         },
     };
     let place = step.source.to_string();
+    if script.directives.no_transaction {
+        if context.scope == Scope::Transaction {
+            run::release(session, context)?;
+            let id = step.id.clone();
+            return Err(Stop::Failed(Error::Pooled { id }));
+        }
+        let task = task(
+            context,
+            step,
+            row,
+            (&script, &place),
+            &literal(&step.sql),
+            &records,
+        );
+        let lookup = rows.lookup();
+        let begun = lookup.undoing.get(&step.id.key()).copied();
+        return no_transaction::carry_out(session, context, &task, begun);
+    }
+    // One that was begun without a transaction has carried some of it out.
+    if step.is_begun {
+        let id = step.id.clone();
+        return Err(Stop::Failed(Error::UnfinishedTransaction { id }));
+    }
+    records.push(record(&step.id, row, Some(&step.sql), step.chain));
     let body = Body::of_down(&script, &place);
-    let message = message(context, &step.id, body, &rows.join(";\n"));
+    let message = message(context, &step.id, body, &records.join(";\n"));
     let once = |session: &mut Session| {
         send(session, context, &step.id, &message)
             .map(drop)
@@ -302,6 +326,30 @@ fn undo(
     match context.scope {
         Scope::Transaction => once(session),
         Scope::Session => with_retries(session, context, &step.id, once),
+    }
+}
+
+/// An undo without a transaction. `row`, of the application, and `down` are expressions; `marks`
+/// are recorded when it begins, because what they are of may go with its first statement.
+pub(crate) fn task<'t>(
+    context: &Context,
+    step: &'t UndoStep,
+    row: impl std::fmt::Display,
+    (script, place): (&'t EncodedScript<'t>, &'t str),
+    down: &str,
+    marks: &[String],
+) -> Task<'t> {
+    let Context { tables, build, .. } = context;
+    let version = step.id.version;
+    Task {
+        id: &step.id,
+        script,
+        part: Part::Down(place),
+        with_begin: marks.iter().map(|mark| format!("{mark};\n")).collect(),
+        begin: history::undo_intent_sql(tables, (version, row), (script, down), build),
+        resume: history::undo_resume_set(script, down, build),
+        finish: history::undone_set(&bytea(step.chain)),
+        with_finish: history::unrecord_sql(tables, version),
     }
 }
 

@@ -32,8 +32,6 @@ pub(crate) struct Added {
 pub(crate) enum Undo {
     /// Its down file.
     Down,
-    /// Its down file asks to run without a transaction, which an undo does not.
-    NoTransaction,
     /// The older release's content of a repeatable one, applied again.
     Again,
     /// Nobody has written it.
@@ -132,7 +130,6 @@ impl Added {
         let directives = &migration.up.directives;
         let undo = match (&directives.irreversible, &migration.down) {
             (Some(why), _) => Undo::Irreversible(why.clone()),
-            (None, Some(down)) if down.directives.no_transaction => Undo::NoTransaction,
             (None, Some(_)) => Undo::Down,
             (None, None) if is_changed => Undo::Again,
             (None, None) => Undo::Missing,

@@ -172,6 +172,10 @@ fn help(found: &Finding) -> String {
             "`cargo xtask db-migrate` goes on with it; if it can't tell how far it came, `cargo xtask db-resolve {}`",
             id.short()
         ),
+        Finding::UndoUnfinished { id, .. } => format!(
+            "`cargo xtask db-rollback` goes on with it; if it can't tell how far it came, `cargo xtask db-resolve {}`",
+            id.short()
+        ),
         _ => BY_HAND.into(),
     }
 }

@@ -99,19 +99,28 @@ fn leaf(row: &LedgerRow, sql: &str) -> Checksum {
 
 /// What contradicts the SQL of its row, and only a lexer can tell.
 fn reading(row: &LedgerRow, script: &AppliedScript) -> Option<Fault> {
-    let what = match &row.state {
-        RowState::Running(progress) => {
-            let is_its = |statements: Vec<Checksum>| {
-                progress.statements == statements && progress.done <= statements.len()
-            };
-            let name = touchmark_core::file_name(&format!("{}.sql", row.id));
-            let adapted = name.and_then(|name| touchmark_core::adapted(&name, &script.up));
-            let is_its =
-                is_its(touchmark_core::semantic(&script.up)) || adapted.is_some_and(is_its);
-            (!is_its).then(|| "its `statements` are not those of its `up_sql`".to_owned())
-        }
-        _ => None,
+    let (column, text, file) = match &row.state {
+        RowState::Undoing(_) => (
+            "down_sql",
+            script.down.as_deref(),
+            format!("{}.down.sql", row.id),
+        ),
+        _ => (
+            "up_sql",
+            Some(script.up.as_str()),
+            format!("{}.sql", row.id),
+        ),
     };
+    let text = text.unwrap_or_default();
+    let what = row.state.progress().and_then(|progress| {
+        let is_its = |statements: Vec<Checksum>| {
+            progress.statements == statements && progress.done <= statements.len()
+        };
+        let name = touchmark_core::file_name(&file);
+        let adapted = name.and_then(|name| touchmark_core::adapted(&name, text));
+        let is_its = is_its(touchmark_core::semantic(text)) || adapted.is_some_and(is_its);
+        (!is_its).then(|| format!("its `statements` are not those of its `{column}`"))
+    });
     what.or_else(|| promise(row, script))
         .map(|what| fault(row, what))
 }
