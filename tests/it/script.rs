@@ -431,6 +431,41 @@ fn undone_as_a_rollback_undoes() {
     }
 }
 
+/// With the rows of views that are marked before its first statement.
+#[test]
+fn undone_without_a_transaction() {
+    if !has("psql") {
+        return;
+    }
+    let down = (
+        "V4__i.down.sql",
+        "-- touchmark: no-transaction\nDELETE FROM a WHERE id = 7;\nDROP INDEX CONCURRENTLY a_x;\nVACUUM a;",
+    );
+    let plain = [A, A_DOWN, B, B_DOWN, INDEX, down];
+    let with_views = [A, A_DOWN, B, B_DOWN, INDEX, down, VIEW, OTHER];
+    for files in [&plain[..], &with_views] {
+        let direct = database();
+        let set = encoded(files);
+        applied(&direct.url, &set);
+        let migrator = Migrator::new(&Set::from_bytes(&set));
+        migrator
+            .rollback(&direct.url, RollbackTarget::Version(1))
+            .unwrap();
+        let db = database();
+        applied(&db.url, &set);
+        run(
+            &db.url,
+            &undoing(files, 4, RollbackTarget::Version(1)),
+            ALONE,
+        );
+        assert_eq!(whole(&db.url), whole(&direct.url));
+        let audit = migrator.audit(&db.url, |_, _| ());
+        assert_eq!(audit.unwrap().faults, []);
+        run(&db.url, &script(files, Some(1), Target::Latest), ALONE);
+        at_head(&db.url, files);
+    }
+}
+
 /// The same set gives the same script, so that what was looked at is what is run.
 #[test]
 fn the_same_set_gives_the_same_script() {

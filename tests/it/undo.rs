@@ -295,19 +295,18 @@ fn all_that_is_in_the_way_is_named_before_anything_is_undone() {
     let files = [A, B, C, C_DOWN, gone, index, index_down];
     applied(url, &encoded(&files));
     message!(refused(url, &files, Base), @r#"
-    error: nothing was undone: V6__i can't be undone in one transaction: migrations/V6__i.down.sql has `no-transaction`
-           V5__gone is irreversible: the old values are gone
+    error: nothing was undone: V5__gone is irreversible: the old values are gone
            nothing undoes V2__b: there is no migrations/V2__b.down.sql, and the ledger kept none
            nothing undoes V1__a: there is no migrations/V1__a.down.sql, and the ledger kept none
-    help: write it so that it runs in a transaction, as DROP INDEX without CONCURRENTLY does; or go forward with a new migration
+    help: go forward: write a new migration, or restore a backup
     "#);
     // The same from the ledger alone.
     message!(refused(url, &[("V1__a.sql", A.1)], Base), @r#"
-    error: nothing was undone: V6__i can't be undone in one transaction: the ledger, row 5 has `no-transaction`
+    error: nothing was undone: V6__i can't be undone with what the ledger, row 5 has: that is to be carried out statement by statement, as only a file of the set can be
            V5__gone is irreversible: the old values are gone
            nothing undoes V2__b: this set does not have it, and the ledger kept nothing
            nothing undoes V1__a: there is no migrations/V1__a.down.sql, and the ledger kept none
-    help: write it so that it runs in a transaction, as DROP INDEX without CONCURRENTLY does; or go forward with a new migration
+    help: undo it with a release that has its down file, or bring the file back
     "#);
     message!(refused(url, &files, Version(3)), @r#"
     error: there is no migration with version 3
@@ -317,7 +316,7 @@ fn all_that_is_in_the_way_is_named_before_anything_is_undone() {
     applied(url, &encoded(&files));
     message!(refused(url, &edited, Steps(1)), @r#"
     error: nothing was undone: V1__a was edited after it was applied
-           V6__i can't be undone in one transaction: the ledger, row 5 has `no-transaction`
+           V6__i can't be undone with what the ledger, row 5 has: that is to be carried out statement by statement, as only a file of the set can be
     help: `cargo xtask db-verify` shows what differs; put that right first
     "#);
     let bad = (
@@ -327,7 +326,6 @@ fn all_that_is_in_the_way_is_named_before_anything_is_undone() {
     migrate(url, &encoded(&[&files[..], &[bad]].concat())).unwrap_err();
     message!(refused(url, &files, Version(5)), @r#"
     error: nothing was undone: V7__bad is unfinished after statement 1
-           V6__i can't be undone in one transaction: migrations/V6__i.down.sql has `no-transaction`
     help: finish it with a run of the release that began it, or give it up with `cargo xtask db-resolve V7 --abandon`
     "#);
     value(
@@ -340,7 +338,7 @@ fn all_that_is_in_the_way_is_named_before_anything_is_undone() {
     );
     message!(refused(url, &[A], Steps(1)), @r#"
     error: nothing was undone: V6__i is in the ledger, and its row in refinery's history is gone
-           V6__i can't be undone in one transaction: the ledger, row 5 has `no-transaction`
+           V6__i can't be undone with what the ledger, row 5 has: that is to be carried out statement by statement, as only a file of the set can be
     help: `cargo xtask db-verify` shows what differs; put that right first
     "#);
 }
