@@ -434,7 +434,7 @@ fn undone_as_a_rollback_undoes() {
 /// With the rows of views that are marked before its first statement.
 #[test]
 fn undone_without_a_transaction() {
-    if !has("psql") {
+    if !test_needs::has("psql") {
         return;
     }
     let down = (
