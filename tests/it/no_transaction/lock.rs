@@ -161,7 +161,8 @@ fn the_next_file_is_not_begun_and_a_file_is_not_taken_up() {
 fn what_another_run_has_recorded_is_not_written_over() {
     let body = "INSERT INTO t VALUES (8, 8);\nVACUUM t;\nVACUUM t;";
     let faster = "UPDATE touchmark_ledger SET statements_done = 2, next_statement = 'started' WHERE state = 'running'";
-    let cases: [(&str, fn(&Event) -> bool, usize); 3] = [
+    type When = fn(&Event) -> bool;
+    let cases: [(&str, When, usize); 3] = [
         (
             "INSERT INTO refinery_schema_history VALUES (2, 'n', '', '')",
             |e| matches!(e, Event::Applying { migration, .. } if migration.version == 2),
