@@ -1,4 +1,4 @@
-//! Connections that are lost, in each phase of all that changes a database, with and without a word.
+//! Connections that are lost, in each phase of all that changes a database.
 
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use touchmark_engine::cluster::{Options, TestServer};
 use crate::harness::*;
 use crate::proxy::{Fault, Proxy};
 
-static SERVER: LazyLock<TestServer> = LazyLock::new(|| {
+pub static SERVER: LazyLock<TestServer> = LazyLock::new(|| {
     let options = Options {
         tcp: true,
         ..Options::default()
@@ -19,7 +19,7 @@ static SERVER: LazyLock<TestServer> = LazyLock::new(|| {
     TestServer::start_with(&Installation::local().unwrap(), options).unwrap()
 });
 
-const A: (&str, &str) = (
+pub const A: (&str, &str) = (
     "V1__a.sql",
     "CREATE TABLE a (id int); INSERT INTO a VALUES (1);",
 );
@@ -28,12 +28,12 @@ const EDITED: (&str, &str) = (
     "V1__a.sql",
     "-- One row.\nCREATE TABLE a (id int); INSERT INTO a VALUES (1);",
 );
-const B: (&str, &str) = (
+pub const B: (&str, &str) = (
     "V2__b.sql",
     "CREATE TABLE b (id int); INSERT INTO b VALUES (2);",
 );
 const B_DOWN: (&str, &str) = ("V2__b.down.sql", "DROP TABLE b;");
-const BARE: (&str, &str) = (
+pub const BARE: (&str, &str) = (
     "V3__c.sql",
     "-- touchmark: no-transaction\nINSERT INTO a VALUES (3);\nCREATE INDEX CONCURRENTLY a_id ON a (id);",
 );
@@ -58,13 +58,13 @@ fn state(url: &str) -> String {
 }
 
 /// With the URL of the server itself, and the one through the proxy.
-type Action = fn(&Migrator, &str, &str) -> Result<String, Error>;
+pub type Action = fn(&Migrator, &str, &str) -> Result<String, Error>;
 
 /// Carries something out through a proxy that does `fault` at the first message, at the second, and
 /// so on until there is no such message. Each time the outcome and the database are those of an
 /// undisturbed one.
 #[track_caller]
-fn check(
+pub fn check(
     fault: Fault,
     before: &[(&str, &str)],
     prepare: &str,
@@ -117,7 +117,7 @@ fn check(
     assert!(at > 3, "only {at} messages");
 }
 
-const RUN: Action = |migrator, _, url| Ok(names(&migrator.run(url)?).join(" "));
+pub const RUN: Action = |migrator, _, url| Ok(names(&migrator.run(url)?).join(" "));
 const ROLLBACK: Action = |migrator, _, url| {
     let undone = migrator.rollback(url, RollbackTarget::Base)?.undone;
     let ids: Vec<_> = undone.iter().map(|undone| undone.id.to_string()).collect();
@@ -181,118 +181,6 @@ fn what_is_recorded_by_hand_is_cut_off_in_any_phase() {
 fn a_stamp_that_is_cut_off_in_any_phase() {
     for fault in CUTS {
         check(fault, &[], "", &[A, B], STAMP);
-    }
-}
-
-/// Battery 61: something in between acknowledges everything and passes nothing on.
-#[test]
-fn what_is_silently_dropped_is_noticed_in_any_phase() {
-    for fault in [Fault::SilentBefore, Fault::SilentAfter] {
-        check(fault, &[], "", &[A, BARE], RUN);
-    }
-}
-
-/// A statement that runs for long is looked at again and again, and left alone.
-#[test]
-fn a_long_statement_is_not_taken_for_silence() {
-    let db = database();
-    let set = encoded(&[
-        ("V1__long.sql", "SELECT pg_sleep(1.5);"),
-        (
-            "V2__bare.sql",
-            "-- touchmark: no-transaction\nDO $$ BEGIN COMMIT; PERFORM pg_sleep(1.5); END $$;",
-        ),
-    ]);
-    let events = Events::default();
-    Migrator::new(&Set::from_bytes(&set))
-        .answer_within(Duration::from_millis(200))
-        .on_event(|event| events.push(event))
-        .run(&db.url)
-        .unwrap();
-    assert_eq!(
-        events
-            .lines()
-            .iter()
-            .filter(|line| !line.contains("appl") && !line.contains("done"))
-            .count(),
-        0,
-        "{:#?}",
-        events.lines()
-    );
-    let logins = format!(
-        "SELECT numbackends FROM pg_stat_database WHERE datname = '{}'",
-        db.name
-    );
-    eventually("the second connections are closed", || {
-        value(&db.url, &logins) == "1"
-    });
-}
-
-/// A bookkeeping statement that somebody blocks is waited for: the server works on it.
-#[test]
-fn a_blocked_record_is_not_taken_for_silence() {
-    let db = database();
-    applied(&db.url, &encoded(&[A]));
-    alone(&db.url);
-    let mut other = client(&db.url);
-    let mut holding = other.transaction().unwrap();
-    holding
-        .batch_execute("LOCK TABLE touchmark_ledger")
-        .unwrap();
-    let events = Events::default();
-    let set = encoded(&[A, B]);
-    std::thread::scope(|scope| {
-        let run = scope.spawn(|| {
-            Migrator::new(&Set::from_bytes(&set))
-                .answer_within(Duration::from_millis(200))
-                .on_event(|event| events.push(event))
-                .run(&db.url)
-        });
-        eventually("it says what it waits for", || {
-            events.any(|e| matches!(e, Event::WaitingForServer { .. }))
-        });
-        holding.commit().unwrap();
-        assert_eq!(names(&run.join().unwrap().unwrap()), ["V2__b"]);
-    });
-    let told = &events.lines()[0];
-    assert!(
-        told.starts_with("waiting for the server: it waits for [pid "),
-        "{told}"
-    );
-    assert!(!events.any(|e| matches!(e, Event::Reconnecting { .. })));
-}
-
-/// Nobody answers any more, on old connections and on new ones, or nobody is there: the first
-/// cause is told with the last one.
-#[test]
-fn a_server_that_stays_away_ends_a_run_in_any_phase() {
-    let set = encoded(&[A, BARE]);
-    for (fault, first, last) in [
-        (
-            Fault::Dead,
-            "the server does not answer any more",
-            "no answer within 1 s",
-        ),
-        (Fault::Gone, "connection closed", "Connection refused"),
-    ] {
-        for at in [1, 2, 3, 4, 6] {
-            let db = SERVER.create_database().unwrap();
-            let proxy = Proxy::start(SERVER.port(), fault, at);
-            let url = proxy.url(&db.url, SERVER.port()) + "&connect_timeout=1";
-            let error = Migrator::new(&Set::from_bytes(&set))
-                .answer_within(Duration::from_millis(100))
-                .wait(Duration::from_secs(1))
-                .run(url)
-                .unwrap_err();
-            assert!(proxy.has_happened(), "{fault:?} {at}");
-            let text = error.to_string();
-            let expected = format!(
-                "lost the connection to the server: {first}; after that: \
-                 failed to connect to 127.0.0.1:{}/{}: {last}",
-                proxy.port, db.name
-            );
-            assert!(text.starts_with(&expected), "{fault:?} {at}: {text}");
-        }
     }
 }
 

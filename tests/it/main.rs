@@ -26,6 +26,7 @@ mod round_trips;
 mod schema;
 mod script;
 mod session_state;
+mod silence;
 mod splitting;
 mod stale;
 mod stamp;

@@ -80,7 +80,7 @@ impl Proxy {
         self.state.count.load(Ordering::SeqCst) >= self.state.at
     }
 
-    /// What the client has sent, the beginning of each message.
+    /// What the client has sent, the beginning of each query and of each piece of data.
     pub fn queries(&self) -> Vec<String> {
         self.state.queries.lock().unwrap().clone()
     }
@@ -133,7 +133,7 @@ fn messages(client: &TcpStream, mut server: &TcpStream, state: &State, is_mute: 
     let mut is_started = false;
     while let Some(message) = message(client, is_started) {
         is_started = true;
-        if message[0] == b'Q' && happens(&message, state) {
+        if matches!(message[0], b'Q' | b'd') && happens(&message, state) {
             let is_passed_on = matches!(state.fault, Fault::CutAfter | Fault::SilentAfter);
             is_mute.store(true, Ordering::SeqCst);
             if is_passed_on {
@@ -160,8 +160,14 @@ fn messages(client: &TcpStream, mut server: &TcpStream, state: &State, is_mute: 
     }
 }
 
+/// What stands for a piece of data.
+pub const DATA: &str = "data of a COPY";
+
 fn happens(message: &[u8], state: &State) -> bool {
-    let text = String::from_utf8_lossy(&message[5..]);
+    let text = match message[0] {
+        b'd' => DATA.into(),
+        _ => String::from_utf8_lossy(&message[5..]),
+    };
     state
         .queries
         .lock()
