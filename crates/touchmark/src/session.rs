@@ -34,7 +34,7 @@ pub(crate) use settings::settings;
 pub(crate) struct Session<'a> {
     runtime: Runtime,
     client: Client,
-    drive: JoinHandle<()>,
+    drive: JoinHandle<Option<tokio_postgres::Error>>,
     notices: Notices,
     connector: Connector,
     /// Of the one host that it is connected to.
@@ -224,6 +224,7 @@ impl Session<'_> {
         let Err(source) = ended.outcome else {
             return Ok(done);
         };
+        let source = self.end_of_connection(source);
         if self.loss.is_none() {
             self.loss = source.loss();
         }
@@ -236,6 +237,17 @@ impl Session<'_> {
             cancelled: ended.cancelled,
             blocked_by: ended.blocked_by,
         })
+    }
+
+    /// What the server said between two messages, where the next one only finds the connection
+    /// closed.
+    fn end_of_connection(&mut self, source: Cause) -> Cause {
+        let is_closed = matches!(&source, Cause::Driver(error) if error.is_closed());
+        if !is_closed || self.loss.is_some() || !self.drive.is_finished() {
+            return source;
+        }
+        let ended = self.runtime.block_on(&mut self.drive).ok().flatten();
+        ended.map_or(source, Cause::Driver)
     }
 
     /// Looks over a second connection, after a pause.

@@ -11,7 +11,8 @@ use tokio_postgres::{AsyncMessage, CancelToken, Client, Config, Error, NoTls, So
 use crate::event::Event;
 
 type Task<T> = Pin<Box<dyn Future<Output = T> + Send>>;
-pub(crate) type Opened = (Client, Task<()>);
+/// A client, and what drives its connection: it gives what ended that, where it was not the client.
+pub(crate) type Opened = (Client, Task<Option<Error>>);
 type Open = dyn Fn(Config, Notices) -> Task<Result<Opened, Error>> + Send + Sync;
 type Cancel = dyn Fn(CancelToken) -> Task<Result<(), Error>> + Send + Sync;
 
@@ -48,12 +49,12 @@ impl Connector {
                         loop {
                             match std::task::ready!(connection.poll_message(cx)) {
                                 Some(Ok(message)) => keep(&notices, message),
-                                // The client's calls report a broken connection themselves.
-                                Some(Err(_)) | None => return Poll::Ready(()),
+                                Some(Err(error)) => return Poll::Ready(Some(error)),
+                                None => return Poll::Ready(None),
                             }
                         }
                     });
-                    Ok((client, Box::pin(drive) as Task<()>))
+                    Ok((client, Box::pin(drive) as Task<Option<Error>>))
                 })
             }),
             cancel: Arc::new(move |token| {

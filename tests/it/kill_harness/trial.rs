@@ -153,18 +153,15 @@ fn judge(prepared: &Prepared, outcome: &Outcome, runners: usize) -> Result<(), S
     let Some(result) = &outcome.result else {
         return Ok(());
     };
-    let was = |what: What| {
-        outcome
-            .landed
-            .iter()
-            .any(|landed| landed.fault.what == what)
-    };
     let reconnected = |event: &Event| matches!(event, Event::Reconnecting { .. });
-    if was(What::Terminate) && !was(What::Cut) && outcome.events.iter().any(reconnected) {
+    if was(outcome, What::Terminate)
+        && !was(outcome, What::Cut)
+        && outcome.events.iter().any(reconnected)
+    {
         return Err("a session that an administrator terminated was made again".into());
     }
     match result {
-        Err(Error::PlanChanged) if runners > 1 && was(What::Cut) => Ok(()),
+        Err(Error::PlanChanged) if runners > 1 && was(outcome, What::Cut) => Ok(()),
         Err(error) if is_loss(error) && may_end(prepared, outcome) => Ok(()),
         result if runners == 1 => {
             let error = result.as_ref().err().map(|error| error.to_string());
@@ -177,13 +174,25 @@ fn judge(prepared: &Prepared, outcome: &Outcome, runners: usize) -> Result<(), S
     }
 }
 
+/// How often a run connects again.
+const RECONNECTS: usize = 3;
+
 /// Whether a lost connection may be what a runner ends with.
 fn may_end(prepared: &Prepared, outcome: &Outcome) -> bool {
-    outcome.landed.iter().any(|landed| match landed.fault.what {
-        What::Terminate => true,
-        What::Cut => landed.message.number <= prepared.login(landed.fault.way),
-        _ => false,
-    })
+    let landed = outcome.landed.iter();
+    let cuts = landed.filter(|landed| landed.fault.what == What::Cut);
+    cuts.clone().count() > RECONNECTS
+        || cuts
+            .into_iter()
+            .any(|cut| cut.message.number <= prepared.login(cut.fault.way))
+        || was(outcome, What::Terminate)
+}
+
+fn was(outcome: &Outcome, what: What) -> bool {
+    outcome
+        .landed
+        .iter()
+        .any(|landed| landed.fault.what == what)
 }
 
 fn is_loss(error: &Error) -> bool {
