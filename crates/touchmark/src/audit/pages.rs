@@ -45,7 +45,7 @@ pub(crate) fn audit(
             each(&row, &script);
             ledger.push(row);
         }
-        is_more = page.len() == PAGE;
+        is_more = !page.is_empty();
     }
     session
         .settle("COMMIT")

@@ -82,11 +82,17 @@ pub(crate) fn refinery_rows_sql(tables: &Tables, found: &Found) -> String {
     }
 }
 
-/// So many rows of the ledger after the one of that number, with their SQL.
+/// So many rows of the ledger after the one of that number, with their SQL; fewer where the texts are
+/// long, and at least one.
 pub(crate) fn page_sql(tables: &Tables, after: i64, rows: usize) -> String {
+    const LONG: usize = 1 << 20;
     format!(
-        "SELECT {LEDGER}, up_sql, down_sql FROM {} WHERE id > {after} ORDER BY id LIMIT {rows}",
-        tables.ledger
+        "SELECT {LEDGER}, up_sql, down_sql FROM {ledger} WHERE id IN (SELECT id FROM \
+         (SELECT id, pg_catalog.sum(size) OVER (ORDER BY id) - size AS before FROM \
+         (SELECT id, COALESCE(pg_catalog.octet_length(up_sql), 0) + COALESCE(pg_catalog.octet_length(down_sql), 0) AS size \
+         FROM {ledger} WHERE id > {after} ORDER BY id LIMIT {rows}) AS page) AS sizes \
+         WHERE before < {LONG}) ORDER BY id",
+        ledger = tables.ledger
     )
 }
 
