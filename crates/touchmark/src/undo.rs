@@ -18,7 +18,7 @@ use crate::plan::{Action, Step, positions};
 use crate::rows::{AppliedScript, Key, LedgerRow, Lookup, MigrationId, RowState, Rows};
 
 pub use block::Block;
-pub(crate) use run::{Request, check_values, plan_for, rollback, task};
+pub(crate) use run::{Request, check_values, plan_for, rollback, script_of, task};
 
 /// How far an undo goes. Versions are undone in the order of their numbers, the highest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

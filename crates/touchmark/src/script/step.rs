@@ -1,7 +1,5 @@
 //! One migration in a script: what a run would send, in psql's words.
 
-use touchmark_core::encoded::EncodedScript;
-
 use super::psql::{between_dollars, block, quiet};
 use super::statements::statements;
 use crate::history::{self, DOWN, Entry, Texts, UP};
@@ -64,16 +62,7 @@ pub(super) fn undo(context: &Context, step: &UndoStep, marks: bool) -> String {
         true => vec![history::marks_sql(tables, build)],
         false => Vec::new(),
     };
-    let script = EncodedScript {
-        sql: &step.sql,
-        directives: step.directives.clone(),
-        spans: Vec::new(),
-        statements: step.statements.clone(),
-        holes: Vec::new(),
-        expanded: None,
-        is_adapted: false,
-        isolation: None,
-    };
+    let script = undo::script_of(context, step);
     let place = step.source.to_string();
     if script.directives.no_transaction {
         let task = undo::task(context, step, row, (&script, &place), DOWN, &marks);

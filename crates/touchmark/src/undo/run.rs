@@ -278,19 +278,7 @@ fn undo(
     let mut records: Vec<_> = marks
         .map(|(id, row, chain)| record(id, *row, None, *chain))
         .collect();
-    let script = match of_file(context, step).and_then(|migration| migration.down.clone()) {
-        Some(script) => script,
-        None => EncodedScript {
-            sql: &step.sql,
-            directives: step.directives.clone(),
-            spans: Vec::new(),
-            statements: step.statements.clone(),
-            holes: Vec::new(),
-            expanded: None,
-            is_adapted: false,
-            isolation: None,
-        },
-    };
+    let script = script_of(context, step);
     let place = step.source.to_string();
     if script.directives.no_transaction {
         if context.scope == Scope::Transaction {
@@ -326,6 +314,23 @@ fn undo(
     match context.scope {
         Scope::Transaction => once(session),
         Scope::Session => with_retries(session, context, &step.id, once),
+    }
+}
+
+/// What undoes a migration. Of what the ledger kept, only the text is known.
+pub(crate) fn script_of<'s>(context: &Context<'s>, step: &'s UndoStep) -> EncodedScript<'s> {
+    match of_file(context, step).and_then(|migration| migration.down.clone()) {
+        Some(script) => script,
+        None => EncodedScript {
+            sql: &step.sql,
+            directives: step.directives.clone(),
+            spans: Vec::new(),
+            statements: step.statements.clone(),
+            holes: Vec::new(),
+            expanded: None,
+            is_adapted: false,
+            isolation: None,
+        },
     }
 }
 
