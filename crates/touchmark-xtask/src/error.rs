@@ -224,7 +224,13 @@ impl Error {
 
 /// The runtime's own advice is for programs, which can be given a TLS connector.
 fn wants_tls(error: &touchmark::Error) -> bool {
-    matches!(error, touchmark::Error::Connect { code: None, cause, .. } if cause.to_lowercase().contains("tls"))
+    match error {
+        touchmark::Error::Connect {
+            code: None, cause, ..
+        } => cause.to_lowercase().contains("tls"),
+        touchmark::Error::Config(cause) => cause.starts_with("`sslmode`"),
+        _ => false,
+    }
 }
 
 /// The exit code of what is in the way of an undo.

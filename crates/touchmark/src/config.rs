@@ -21,11 +21,14 @@ impl ToConfig for str {
         let config = self.parse::<Config>().map_err(|e| {
             let cause = std::error::Error::source(&e).map(ToString::to_string);
             let cause = cause.unwrap_or_else(|| e.to_string());
-            // The unknown option may be the part of a password behind a space.
-            Error::Config(match cause.starts_with("unknown option") {
-                true => "it has an option that does not exist, or a value with a space that is not in quotes".into(),
-                false => cause,
-            })
+            if cause.starts_with("unknown option") {
+                // It may be the part of a password behind a space.
+                return Error::Config("it has an option that does not exist, or a value with a space that is not in quotes".into());
+            }
+            if cause == "invalid value for option `sslmode`" {
+                return Error::Config(SSLMODE.into());
+            }
+            Error::Config(cause)
         })?;
         let holds_at = |host: &Host| matches!(host, Host::Tcp(name) if name.contains('@'));
         match config.get_hosts().iter().any(holds_at) {
@@ -54,6 +57,9 @@ impl<T: ToConfig + ?Sized> ToConfig for &T {
         (**self).to_config()
     }
 }
+
+/// The driver leaves certificates to the TLS connector.
+pub(crate) const SSLMODE: &str = "`sslmode` can be disable, prefer or require";
 
 /// Host and port for messages, without user and password.
 pub(crate) fn place(config: &Config) -> String {

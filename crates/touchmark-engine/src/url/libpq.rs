@@ -53,6 +53,11 @@ pub(super) fn complete_from(url: &str, variables: Variables<'_>) -> Result<Compl
             }
         }
     }
+    for (key, value) in &mut given.params {
+        let known = known(key, value);
+        is_changed |= known != *value;
+        *value = known;
+    }
     for (key, name) in VARIABLES {
         if let Some(value) = variable(name) {
             is_changed |= given.fill(key, &value, name)?;
@@ -120,19 +125,20 @@ impl Given {
     }
 }
 
-/// The driver has three of libpq's six ways to encrypt.
+/// The driver has no `allow`. A certificate that is to be verified stays one: psql and pg_dump do it, and what has no TLS
+/// refuses.
 fn known(key: &str, value: &str) -> String {
-    let value = match (key, value) {
-        ("sslmode", "disable" | "prefer") => value,
-        ("sslmode", "allow") => "prefer",
-        ("sslmode", _) => "require",
-        _ => value,
-    };
-    value.to_owned()
+    match (key, value) {
+        ("sslmode", "allow") => "prefer".to_owned(),
+        _ => value.to_owned(),
+    }
 }
 
 /// Whether the driver has the parameter: a service may say more, as where certificates are.
 fn takes(key: &str, value: &str) -> bool {
+    if key == "sslmode" {
+        return true;
+    }
     let value = value.replace('\\', "\\\\").replace('\'', "\\'");
     format!("{key}='{value}'")
         .parse::<postgres::Config>()
@@ -157,7 +163,7 @@ mod tests {
         let completed = from(url, variables).unwrap();
         assert_eq!(completed.url, expected);
         assert_eq!(completed.notes, [""; 0]);
-        expected.parse::<postgres::Config>().unwrap();
+        crate::url::parse(expected).unwrap();
     }
 
     #[track_caller]
@@ -208,11 +214,16 @@ mod tests {
         for (mode, known) in [
             ("disable", "disable"),
             ("allow", "prefer"),
-            ("verify-full", "require"),
+            ("verify-full", "verify-full"),
         ] {
             let expected = format!("postgresql://c:1/e?sslmode={known}");
             check("postgres://c:1/e", &[("PGSSLMODE", mode)], &expected);
         }
+        check(
+            "postgres://c:1/e?sslmode=allow",
+            &[],
+            "postgresql://c:1/e?sslmode=prefer",
+        );
         let both = "postgres://c:1/e?sslmode=disable";
         check(both, &[("PGSSLMODE", "require")], both);
     }

@@ -6,6 +6,9 @@ use crate::placeholder::nearest;
 
 pub(super) fn help(error: &Error) -> Option<String> {
     Some(match error {
+        Error::Config(cause) if cause == crate::config::SSLMODE => {
+            "write `prefer` for allow, and `require` for verify-ca and verify-full: the connector that `Migrator::tls` takes verifies the certificate".into()
+        }
         Error::Config(_) => {
             "write it as postgresql://user:password@host:port/database, with special characters percent-encoded".into()
         }

@@ -390,6 +390,8 @@ fn targets() {
         "+0",
         "-1",
         "+-1",
+        "++1",
+        "V+1",
         "V",
         "V1__a",
         "1.5",
@@ -398,4 +400,111 @@ fn targets() {
     ] {
         check(wrong, None);
     }
+}
+
+#[test]
+fn targets_of_an_undo() {
+    use crate::RollbackTarget;
+    let check = |text: &str, expected: Option<RollbackTarget>| {
+        assert_eq!(text.parse::<RollbackTarget>().ok(), expected, "{text}");
+    };
+    check("base", Some(RollbackTarget::Base));
+    check("-1", Some(RollbackTarget::Steps(1)));
+    check("-12", Some(RollbackTarget::Steps(12)));
+    check("3", Some(RollbackTarget::Version(3)));
+    check("V003", Some(RollbackTarget::Version(3)));
+    check("0", Some(RollbackTarget::Version(0)));
+    for wrong in ["", "-", "-0", "--1", "-+1", "+1", "V+1", "V", "Base", "1.5"] {
+        check(wrong, None);
+    }
+}
+
+/// What is begun and not finished is not what is applied.
+#[test]
+fn the_newest_version() {
+    let check = |recorded: &str, newest: &str, begun: &str| {
+        let bytes = set("V1 V2 V3");
+        let set = Encoded::open(&bytes).unwrap().migrations().unwrap();
+        let found = compare(&set, &rows(recorded));
+        let short = |id: Option<MigrationId>| id.map_or("none".to_owned(), |id| id.short());
+        let found = (short(found.newest), short(found.begun));
+        assert_eq!(found, (newest.to_owned(), begun.to_owned()), "{recorded}");
+    };
+    check("", "none", "none");
+    check("V1 V2", "V2", "V2");
+    check("V1 V2?", "V1", "V2");
+    check("V1?", "none", "V1");
+    check("V2 V1*", "V2", "V2");
+    check("V1 R:x", "V1", "V1");
+}
+
+/// Whatever is recorded beside the steps needs the lock too.
+#[test]
+fn what_there_is_beside_steps() {
+    let check = |files: &str, recorded: &str, expected: bool| {
+        let bytes = set(files);
+        let set = Encoded::open(&bytes).unwrap().migrations().unwrap();
+        let plan = plan(&set, &rows(recorded), Target::Latest, Ahead::AcceptPrefix);
+        assert_eq!(plan.unwrap().only_steps(), expected, "{files}: {recorded}");
+    };
+    check("V1 V2", "V1", true);
+    check("V1 V2", "V1*", false);
+    check("V1", "V1 R:x", false);
+    check("V1 V2", "V1* R:x", false);
+}
+
+/// An undo of a version marks the repeatable ones, which are then applied again as they are.
+#[test]
+fn what_was_undone_is_applied_again() {
+    let check = |undone: &[usize], expected: Action| {
+        let bytes = set("V1 R:x");
+        let set = Encoded::open(&bytes).unwrap().migrations().unwrap();
+        let mut rows = rows("V1 R:x R:y R:x");
+        rows.ledger.remove(2);
+        for at in undone {
+            rows.ledger[*at].state = RowState::Undone;
+        }
+        let plan = plan(&set, &rows, Target::Latest, Ahead::AcceptPrefix).unwrap();
+        let actions: Vec<_> = plan.steps.iter().map(|step| step.action).collect();
+        assert_eq!(actions, [expected], "{undone:?}");
+    };
+    check(&[1, 2], Action::Again);
+    check(&[2], Action::Again);
+}
+
+#[test]
+fn the_chain_with_one_more() {
+    let leaf = |text: &str| checksum::leaf(Kind::Versioned, 1, "m", text);
+    let key = |version: i64| id(&format!("V{version}")).key();
+    let mut chain = Chain::empty();
+    for version in [1, 2, 3] {
+        chain.record(key(version), leaf(&version.to_string()));
+    }
+    for version in [0, 2, 4] {
+        let with = chain.with(&key(version), leaf("new"));
+        let mut same = Chain::empty();
+        for known in [1, 2, 3] {
+            same.record(key(known), leaf(&known.to_string()));
+        }
+        assert_eq!(same.record(key(version), leaf("new")), with, "{version}");
+        assert_eq!(chain.has(&key(version)), version == 2);
+    }
+}
+
+#[test]
+fn who_applied_what_is_unknown() {
+    let unknown = |version: &str, build: &str| {
+        let mut rows = rows(version);
+        rows.ledger[0].build = build.into();
+        Unknown::of(&rows.ledger[0])
+    };
+    let all = [
+        unknown("V2", "app 2"),
+        unknown("V3", "app 2"),
+        unknown("V4?", "app 3"),
+    ];
+    assert_eq!(
+        crate::ahead::by_build(&all),
+        "V2__m, V3__m, applied by app 2; V4__m (unfinished), applied by app 3"
+    );
 }
