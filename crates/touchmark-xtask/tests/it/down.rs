@@ -164,7 +164,7 @@ fn each_mistake_is_told_with_both_definitions() {
     detail: view bs depends on column b of table users
     hint: Use DROP ... CASCADE to drop the dependent objects too.
     help: the database is unchanged; drop what depends on it first, in the same file; what a repeatable file makes is made again by the next migrate
-          Proven 2 down files undo what their migrations do, 8 mistakes found [time]
+          Proven 3 down files undo what their migrations do, 7 mistakes found [time]
     ---
     --- before V2__docs
     +++ after migrations/V2__docs.down.sql

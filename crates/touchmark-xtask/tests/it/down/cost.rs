@@ -92,3 +92,33 @@ fn a_copy_is_as_the_files_have_made_it() {
     exit 32
     "#);
 }
+
+/// What a way down without a transaction did before it failed is not in the way of the next file.
+#[test]
+fn half_a_way_down_is_left_behind() {
+    let project = Project::new(&[
+        (
+            "V1__a.sql",
+            "CREATE TABLE a (id int);\nCREATE TABLE b (id int);",
+        ),
+        (
+            "V1__a.down.sql",
+            "-- touchmark: no-transaction\nDROP TABLE a;\nDROP TABLE nothing;",
+        ),
+        (
+            "V2__b.sql",
+            "ALTER TABLE a ADD x int;\nALTER TABLE b ADD x int;",
+        ),
+        (
+            "V2__b.down.sql",
+            "ALTER TABLE a DROP x;\nALTER TABLE b DROP x;",
+        ),
+    ]);
+    let run = project.run(&["db-verify", "--down", "--json"]);
+    assert_eq!(run.code, 32, "{}", run.screen());
+    let answer = run.json();
+    assert_eq!(answer["proven"], serde_json::json!(["V2__b"]));
+    assert_eq!(answer["findings"].as_array().unwrap().len(), 1, "{answer}");
+    assert_eq!(answer["findings"][0]["migration"], "V1__a");
+    assert_eq!(answer["not_tried"], serde_json::json!([]));
+}

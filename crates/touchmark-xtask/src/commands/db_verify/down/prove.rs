@@ -169,7 +169,14 @@ impl<'w> Try<'w> {
         let after = self.reader.read()?;
         if let Err(error) = work.down(scratch, 1)? {
             proof.found(finding(Step::Down, failed(error)));
-            return Ok(Left::Right(after));
+            // Without a transaction, what it did before it failed stays.
+            let down = migration.down.as_ref();
+            let stays = down.is_some_and(|down| down.directives.no_transaction);
+            return Ok(if stays {
+                Left::Wrong
+            } else {
+                Left::Right(after)
+            });
         }
         let undone = Object::all(&before, &self.reader.read()?);
         let is_undone = undone.is_empty();
