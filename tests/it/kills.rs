@@ -150,6 +150,11 @@ fn each_message_of_a_rollback() {
 }
 
 #[test]
+fn each_message_of_a_rollback_without_a_transaction() {
+    at_each_message("rollback without a transaction", &ALL);
+}
+
+#[test]
 fn each_message_of_a_stamp() {
     at_each_message("stamp", &ALL);
 }

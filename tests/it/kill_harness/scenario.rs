@@ -84,6 +84,14 @@ const N_DOWN: (&str, &str) = (
     "V3__n.down.sql",
     "UPDATE t SET x = x - 1; INSERT INTO log VALUES ('V3 undone');",
 );
+const N_DOWN_BARE: (&str, &str) = (
+    "V3__n.down.sql",
+    "-- touchmark: no-transaction
+INSERT INTO log VALUES ('V3 undone');
+CREATE INDEX CONCURRENTLY t_id ON t (id);
+DROP INDEX CONCURRENTLY t_id;
+UPDATE t SET x = x - 1;",
+);
 const VIEW: (&str, &str) = ("R__v.sql", "CREATE OR REPLACE VIEW v AS SELECT id FROM t;");
 const COMMITTING: (&str, &str) = (
     "V2__c.sql",
@@ -109,7 +117,7 @@ INSERT INTO log VALUES ('V2');
 DO $$ BEGIN INSERT INTO log VALUES ('a part'); COMMIT; PERFORM 1 / 0; END $$;",
 );
 
-pub static SCENARIOS: [Scenario; 13] = [
+pub static SCENARIOS: [Scenario; 14] = [
     Scenario {
         name: "run",
         files: &[T, U, VIEW],
@@ -144,10 +152,13 @@ pub static SCENARIOS: [Scenario; 13] = [
         name: "rollback",
         files: &[T, T_DOWN, U, U_DOWN, N, N_DOWN, VIEW],
         prepare: |url| apply(url, &[T, T_DOWN, U, U_DOWN, N, N_DOWN, VIEW]),
-        perform: |migrator, url| {
-            let target = RollbackTarget::Version(1);
-            migrator.rollback(url, target).map(drop)
-        },
+        perform: rollback,
+    },
+    Scenario {
+        name: "rollback without a transaction",
+        files: &[T, U, U_DOWN, N, N_DOWN_BARE],
+        prepare: |url| apply(url, &[T, U, U_DOWN, N, N_DOWN_BARE]),
+        perform: rollback,
     },
     Scenario {
         name: "stamp",
@@ -219,6 +230,11 @@ fn run_and_settle(migrator: &Migrator, url: &str) -> Result<(), Error> {
     drop(client);
     migrator.resolve(url, "V2", resolution)?;
     migrator.run(url).map(drop)
+}
+
+fn rollback(migrator: &Migrator, url: &str) -> Result<(), Error> {
+    let target = RollbackTarget::Version(1);
+    migrator.rollback(url, target).map(drop)
 }
 
 fn stamp(migrator: &Migrator, url: &str) -> Result<(), Error> {
