@@ -83,6 +83,28 @@ fn b07_a_session_that_is_terminated_between_two_migrations() {
     assert_eq!(connections(&outcome, "pg_try_advisory_lock"), [1]);
 }
 
+/// Nothing is asked when it is terminated, as while it waits, so that nobody is told why.
+#[test]
+fn b07_a_session_that_is_terminated_while_nothing_is_asked() {
+    let (prepared, mut database) = prepared();
+    let ends = prepared.messages(ToClient).filter(|m| m.tag == 'Z');
+    let ends: Vec<_> = ends.map(|m| m.number).collect();
+    // The first one ends the login, and the last one the run.
+    for number in &ends[1..ends.len() - 1] {
+        let fault = Fault {
+            way: ToClient,
+            at: At::Number(*number),
+            moment: Half,
+            what: Terminate,
+        };
+        let outcome = with(&prepared, &mut database, &[fault]).unwrap();
+        let Some(Err(Error::ConnectionLost { .. })) = outcome.result else {
+            panic!("{fault}: {:?}", outcome.result);
+        };
+        assert_eq!(reconnects(&outcome), 0, "{fault}");
+    }
+}
+
 /// Another run has gone on in between, and what it has done is not done again.
 #[test]
 fn b07_another_run_takes_over_in_between() {
