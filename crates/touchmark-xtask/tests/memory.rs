@@ -12,10 +12,10 @@ use nix::sys::resource::{UsageWho, getrusage};
 use touchmark_engine::Installation;
 use touchmark_engine::cluster::TestServer;
 
-const SIZE: usize = 16 << 20;
+const SIZE: usize = 8 << 20;
 /// What a command takes for a small file, which is the same for every file, and what goes into a
 /// message.
-const BASE: usize = 48 << 20;
+const BASE: usize = 40 << 20;
 
 /// Many statements, with all that is written in another way in the data of a `COPY`.
 fn large() -> String {
