@@ -129,3 +129,57 @@ fn what_is_not_unfinished_is_refused() {
     exit 1
     "#);
 }
+
+/// A half undone migration: everything says so, and the next undo goes on with it.
+#[test]
+fn an_undo_without_a_transaction() {
+    let down = "-- touchmark: no-transaction\nSELECT 1;\nCALL slow();\n";
+    let project = interrupted();
+    project.ok(&["db-resolve", "V3", "--done"]);
+    project.ok(&["db-migrate"]);
+    project.write("V3__call.down.sql", down);
+    project.ok(&["db-lock"]);
+    let sql = "CREATE OR REPLACE PROCEDURE slow() LANGUAGE plpgsql AS 'BEGIN RAISE ''stop''; END'";
+    project.client().batch_execute(sql).unwrap();
+    let failed = project.run(&["db-rollback", "--yes"]);
+    assert!(
+        failed
+            .stderr
+            .contains("undoing V3__call failed, in statement 2: stop"),
+        "{}",
+        failed.stderr
+    );
+    screen!(project.run(&["db-status"]), @r#"
+        Database test_n at 127.0.0.1:[port]
+    warning: the undo of V3__call is unfinished after statement 1
+        Finished 2 applied, 1 undoing, head V3
+    ---
+    applied      V1__users [when]
+    applied      V2__slow  [when]
+    undoing      V3__call
+    exit 25
+    "#);
+    screen!(project.run(&["db-migrate"]), @r#"
+       Migrating test_n at 127.0.0.1:[port]
+    error: the undo of V3__call is unfinished after statement 1
+    help: `cargo xtask db-rollback` goes on with it; to keep the migration, give the undo up with `cargo xtask db-resolve V3 --abandon`: what it has undone stays undone
+    ---
+    exit 25
+    "#);
+    let plan = project.ok(&["db-rollback", "--dry-run"]);
+    assert!(
+        plan.stdout
+            .contains("go on V3__call  with migrations/V3__call.down.sql"),
+        "{}",
+        plan.stdout
+    );
+    // Somebody says that the statement that nobody can tell of was carried out.
+    let sql = "UPDATE touchmark_ledger SET next_statement = 'started' WHERE state = 'undoing'";
+    project.client().batch_execute(sql).unwrap();
+    screen!(project.run(&["db-resolve", "V3", "--done"]), @r#"
+        Resolved V3__call is undone
+    ---
+    exit 0
+    "#);
+    project.ok(&["db-verify"]);
+}
