@@ -3,6 +3,7 @@
 
 mod block;
 mod run;
+mod step;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -18,7 +19,8 @@ use crate::plan::{Action, Step, positions};
 use crate::rows::{AppliedScript, Key, LedgerRow, Lookup, MigrationId, RowState, Rows};
 
 pub use block::Block;
-pub(crate) use run::{Request, check_values, plan_for, rollback, script_of, task};
+pub(crate) use run::{Request, check_values, plan_for, rollback};
+pub(crate) use step::{script_of, task};
 
 /// How far an undo goes. Versions are undone in the order of their numbers, the highest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -30,7 +30,7 @@ fn writes_both_files_and_the_result_migrates() {
     -- Undoes V2__add_user_email_grosse: the schema is afterwards as it was before, which
     -- `cargo xtask db-verify --down` proves.
     --
-    -- It is recorded together with the migration, and runs in one transaction: without
+    -- It is recorded together with the migration, and takes the same directives. With comments
     -- only, there is nothing to undo.
     -- Where there is no way back, delete this file, and put the directive `irreversible "why"`
     -- into the other one.

@@ -156,7 +156,7 @@ fn an_undo_without_a_transaction() {
     ---
     applied      V1__users [when]
     applied      V2__slow  [when]
-    undoing      V3__call
+    undoing      V3__call  [when]
     exit 25
     "#);
     screen!(project.run(&["db-migrate"]), @r#"
