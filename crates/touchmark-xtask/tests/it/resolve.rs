@@ -160,7 +160,6 @@ fn an_undo_without_a_transaction() {
     exit 25
     "#);
     screen!(project.run(&["db-migrate"]), @r#"
-       Migrating test_n at 127.0.0.1:[port]
     error: the undo of V3__call is unfinished after statement 1
     help: `cargo xtask db-rollback` goes on with it; to keep the migration, give the undo up with `cargo xtask db-resolve V3 --abandon`: what it has undone stays undone
     ---
