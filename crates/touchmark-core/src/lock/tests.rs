@@ -95,7 +95,20 @@ fn what_is_not_as_it_was_written_is_named_with_its_line() {
 
 #[track_caller]
 fn check(locked: &[(&str, &str)], files: &[(&str, &str)], expected: &[&str]) {
+    // Whether the lock is known when they are read changes nothing.
+    let known = |(file, up): &(&str, &str)| {
+        known_entry(
+            &file_name(file).unwrap(),
+            (*up).into(),
+            None,
+            file,
+            &lock(locked),
+        )
+        .unwrap()
+    };
+    let known: Vec<_> = files.iter().map(known).collect();
     let files: Vec<_> = files.iter().map(|(file, up)| of(file, up)).collect();
+    assert_eq!(known, files);
     let found = differences(&lock(locked), &files);
     let found: Vec<_> = found.iter().map(ToString::to_string).collect();
     assert_eq!(found, expected);
@@ -187,4 +200,77 @@ fn a_draft_and_what_undoes_are_told_too() {
         .map(|d| d.diagnostic("migrations").render(false))
         .collect();
     insta::assert_snapshot!(shown);
+}
+
+/// What to do differs: a version that is merged is not recorded anew, a repeatable one is.
+#[test]
+fn what_to_do_about_each_difference() {
+    let edited = |(file, up): (&'static str, &str)| (file, up.replace('1', "2"));
+    let commented = |(file, up): (&'static str, &str)| (file, format!("-- why\n{up}"));
+    let (back, later) = ("otherwise put it back", "give it a later version");
+    let (bring, record) = (
+        "otherwise bring the file back",
+        "`cargo xtask db-lock` records it",
+    );
+    let check = |locked: &[(&str, &str)], files: &[(&str, &str)], help: &str| {
+        let files: Vec<_> = files.iter().map(|(file, up)| of(file, up)).collect();
+        let lock = Lock::parse(&lock(locked).to_string(), FILE).unwrap();
+        let found = differences(&lock, &files);
+        assert_eq!(found.len(), 1, "{files:?}");
+        assert!(found[0].help().contains(help), "{}", found[0].help());
+        found[0].diagnostic("migrations").render(false)
+    };
+    let (file, up) = ("V1__users.sql", "CREATE TABLE people (id bigint);\n");
+    check(&[USERS], &[(file, up)], back);
+    let (file, up) = commented(USERS);
+    check(&[USERS], &[(file, &up)], back);
+    let (file, up) = edited(VIEWS);
+    check(&[VIEWS], &[(file, &up)], record);
+    let (file, up) = commented(VIEWS);
+    check(&[VIEWS], &[(file, &up)], record);
+    check(&[ORDERS], &[USERS, ORDERS], later);
+    check(&[USERS], &[USERS, ORDERS], record);
+    check(&[USERS], &[("V1__people.sql", USERS.1)], bring);
+    check(&[VIEWS], &[("R__others.sql", VIEWS.1)], record);
+    // What is gone is shown where its line is.
+    let gone = check(&[USERS, ORDERS], &[USERS], bring);
+    assert!(gone.contains("migrations/migrations.lock:4"), "{gone}");
+    let other = ("R__others.sql", "CREATE VIEW o AS SELECT 1;\n");
+    let gone = check(&[VIEWS, other], &[other], record);
+    assert!(gone.contains("R__views is in migrations.lock"), "{gone}");
+}
+
+#[test]
+fn what_undoes_is_shown_where_it_is() {
+    let (mut with, without) = (of(USERS.0, USERS.1), of(USERS.0, USERS.1));
+    with.down = Some(Fingerprint([1; 8]));
+    let shown = |locked: &Entry, file: &Entry| {
+        let lock = Lock::new(vec![locked.clone()]);
+        let found = differences(&lock, &[file.clone()]);
+        found[0].diagnostic("migrations").render(false)
+    };
+    let new = shown(&without, &with);
+    assert!(new.contains("migrations/V1__users.down.sql"), "{new}");
+    let gone = shown(&with, &without);
+    assert!(gone.contains("migrations/V1__users.sql"), "{gone}");
+}
+
+#[test]
+fn a_lock_that_is_absent_and_one_that_is_broken() {
+    let directory = tempfile::tempdir().unwrap();
+    let state = || Lock::state(directory.path(), "migrations");
+    let set = crate::MigrationSet {
+        directory: "migrations".into(),
+        migrations: Vec::new(),
+        placeholders: Vec::new(),
+    };
+    assert!(matches!(state(), LockState::Absent), "{:?}", state());
+    assert_eq!(state().differences(&set).len(), 0);
+    std::fs::create_dir(directory.path().join(FILE)).unwrap();
+    assert!(matches!(state(), LockState::Broken(_)), "{:?}", state());
+    std::fs::remove_dir(directory.path().join(FILE)).unwrap();
+    let text = lock(&[USERS]).to_string();
+    std::fs::write(directory.path().join(FILE), text).unwrap();
+    let found = state().differences(&set);
+    assert_eq!(found[0].change, Change::Gone);
 }

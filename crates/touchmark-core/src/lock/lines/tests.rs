@@ -215,3 +215,38 @@ fn what_is_accepted_is_a_lock() {
         }
     });
 }
+
+/// Of an editor that has put an empty line between them, the head is still the head.
+#[test]
+fn the_lines_around_the_head() {
+    let text = text(vec![v(1), v(2)]);
+    let head = Lines::new(&text, "l").unwrap().head();
+    let (comment, rest) = text.split_once('\n').unwrap();
+    let apart = format!("{comment}\n\n# more\n{rest}");
+    let lines = Lines::new(&apart, "l").unwrap();
+    assert_eq!(lines.head(), head);
+    assert_eq!(lines.find(Kind::Versioned, 1, "").unwrap().line, 5);
+    let wrong = format!("{comment}\n\nnothing\n{rest}");
+    let wrong = Lines::new(&wrong, "l").err().unwrap();
+    assert!(wrong.to_string().starts_with("l:3:1: "), "{wrong}");
+}
+
+/// A whole lock is checked from its first line on.
+#[test]
+fn a_wrong_order_in_a_new_lock() {
+    let text = text(vec![v(1), v(2), r("a")]);
+    let lines: Vec<_> = text.lines().collect();
+    let with = |order: &[usize]| {
+        let text: Vec<_> = order.iter().map(|at| lines[*at]).collect();
+        let text = text.join("\n") + "\n";
+        let lines = Lines::new(&text, "l").unwrap();
+        lines.since(None).err().map(|wrong| wrong.to_string())
+    };
+    assert_eq!(with(&[0, 1, 2, 3, 4, 5]), None);
+    let behind = "l:4:1: error: V1__größe_1 stands behind V2__größe_2";
+    assert_eq!(with(&[0, 1, 3, 2, 4, 5]).as_deref(), Some(behind));
+    let twice = "l:4:1: error: V1__größe_1 stands behind V1__größe_1";
+    assert_eq!(with(&[0, 1, 2, 2, 3, 4, 5]).as_deref(), Some(twice));
+    let late = "l:6:1: error: V2__größe_2 stands behind R__a";
+    assert_eq!(with(&[0, 1, 2, 4, 5, 3]).as_deref(), Some(late));
+}
