@@ -274,3 +274,44 @@ fn a_lock_that_is_absent_and_one_that_is_broken() {
     let found = state().differences(&set);
     assert_eq!(found[0].change, Change::Gone);
 }
+
+#[test]
+fn the_order_of_lines() {
+    let before = |a: (&str, &str), b: (&str, &str)| parse::is_before(&of(a.0, a.1), &of(b.0, b.1));
+    let others = ("R__others.sql", VIEWS.1);
+    for (a, b) in [
+        (USERS, ORDERS),
+        (LATE, ORDERS),
+        (USERS, VIEWS),
+        (others, VIEWS),
+    ] {
+        assert!(before(a, b) && !before(b, a), "{a:?} {b:?}");
+        assert!(!before(a, a) && !before(b, b), "{a:?} {b:?}");
+    }
+}
+
+/// The same lock always has the same text.
+#[test]
+fn what_is_written_in_another_way_is_no_line() {
+    let text = lock(&[USERS, VIEWS]).to_string();
+    let lines: Vec<&str> = text.lines().collect();
+    let (version, view) = (lines[2], lines[4]);
+    let fields: Vec<&str> = version.split(' ').collect();
+    let upper = |at: usize| version.replace(fields[at], &fields[at].to_uppercase());
+    let chained = view.replacen(" - ", &format!(" {} ", fields[3]), 1);
+    for (was, wrong) in [
+        (version, upper(3)),
+        (version, upper(4)),
+        (version, version.replacen("V1 ", "V01 ", 1)),
+        (view, view.replacen("R ", "R1 ", 1)),
+        (view, chained),
+    ] {
+        assert_ne!(was, wrong);
+        let text = text.replace(was, &wrong);
+        assert!(Lock::parse(&text, FILE).is_err(), "{wrong}");
+    }
+    assert!(!parse::has_conflict(&text));
+    for mark in ["<<<<<<< HEAD", "=======", ">>>>>>> theirs", "||||||| base"] {
+        assert!(parse::has_conflict(&format!("{text}{mark}\n")), "{mark}");
+    }
+}

@@ -156,3 +156,26 @@ fn a_directive_in_a_string_or_a_body_is_text() {
     fine("SELECT '\n-- touchmark: nonsense\n';");
     fine("DO $$ BEGIN\n-- touchmark: nonsense\nEND $$;");
 }
+
+/// Words of somebody else are no directives, however near.
+#[test]
+fn what_is_no_directive() {
+    for comment in [
+        "-- please no-transaction",
+        "-- author: no-transaction",
+        "-- tuchmark no-transaction",
+        "-- tuchmark: a tool",
+        "-- touchmark is a tool",
+    ] {
+        fine(&format!("{comment}\nSELECT 1;"));
+    }
+    fine("SELECT 1;\n-- no-transaction\nSELECT 2;");
+    wrong(
+        "-- touchmark no-transacton\nSELECT 1;",
+        &["1:1: a directive needs a colon"],
+    );
+    wrong(
+        "-- no-transaction\nSELECT 1;",
+        &["1:1: the comment `no-transaction` means nothing here"],
+    );
+}
