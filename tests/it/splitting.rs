@@ -1,9 +1,10 @@
-//! The splitter against `psql`: for the same file, both make the same statements of it.
+//! The splitter against `psql` and the server: for the same file, they make the same statements of it.
 
 use std::process::Command;
 
 use postgres::SimpleQueryMessage;
-use touchmark_core::semantic;
+use postgres::error::SqlState;
+use touchmark_core::{check, file_name, semantic};
 
 use crate::harness::*;
 
@@ -121,4 +122,62 @@ fn sent(application: &str) -> Vec<String> {
         sent.extend(of.map(|(_, statement)| statement.to_owned()));
     }
     sent
+}
+
+/// In a `BEGIN ATOMIC` body `end` and `case` may name columns without `AS`. psql counts these words and splits in other
+/// places, so the server is asked.
+#[test]
+fn names_in_bodies_are_those_that_the_server_reads() {
+    let mut client = client(&database().url);
+    client.simple_query("CREATE TABLE t (a int)").unwrap();
+    for (at, body) in [
+        "SELECT 1, 2 end;",
+        "SELECT 1 end, 2 case;",
+        "SELECT 1 case FROM t; SELECT 2 end WHERE true;",
+        "SELECT 1 end ORDER BY 1; SELECT 2 case UNION SELECT 3 end;",
+        "SELECT CASE WHEN true THEN 1 END end;",
+        "SELECT CASE WHEN true THEN 1 END case;",
+        "SELECT CASE CASE 1 WHEN 1 THEN 2 END WHEN 2 THEN 3 END, 1 AS end;",
+        "SELECT (CASE 1 WHEN 1 THEN (SELECT 1 end) END) case FROM (SELECT 1 end) x WHERE x.end = 1;",
+        "SELECT CASE x.end WHEN 1 THEN x . end END AS case FROM (SELECT 1 AS \"end\") x;",
+        "SELECT CASE x.case WHEN 1 THEN 2 ELSE x.case END FROM (SELECT 1 AS case) x;",
+        "SELECT begin atomic FROM (SELECT 1 begin) x; SELECT 1 begin;",
+        "INSERT INTO t SELECT 1 case RETURNING a end;",
+        "INSERT INTO t SELECT 1 end ON CONFLICT DO NOTHING; SELECT 1;",
+        "UPDATE t SET a = CASE a WHEN 1 THEN 2 END RETURNING a case, 1 end;",
+        "WITH x AS (SELECT 1 case), y AS (SELECT 2 end) SELECT y.end end FROM x, y;",
+        "SELECT 'end', $$end;$$, \"end\" /* end */ -- end\n FROM (SELECT 1 end) x;",
+        "; SELECT 1 end; ;",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        for create in ["FUNCTION", "PROCEDURE"] {
+            let returns = if create == "FUNCTION" { "RETURNS SETOF record" } else { "" };
+            let first = format!("CREATE OR REPLACE {create} {create}_{at}() {returns} BEGIN ATOMIC {body} END");
+            let sql = format!("{first}; SELECT 2;");
+            let messages = client.simple_query(&sql).unwrap_or_else(|e| panic!("{sql}: {e:?}"));
+            let completed = |m: &&SimpleQueryMessage| matches!(m, SimpleQueryMessage::CommandComplete(_));
+            assert_eq!(messages.iter().filter(completed).count(), 2, "{sql}");
+            assert_eq!(semantic(&sql), [semantic(&first), semantic("SELECT 2")].concat(), "{sql}");
+            assert_eq!(semantic(&first).len(), 1, "{sql}");
+        }
+    }
+}
+
+/// The server takes `END` for a name where no statement can end, and reads on.
+#[test]
+fn a_body_that_the_server_does_not_see_end() {
+    let mut client = client(&database().url);
+    for sql in [
+        "CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT 1 END; SELECT 2",
+        "CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT CASE WHEN true THEN 1; END; SELECT 2",
+        "CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT (1; END; SELECT 2",
+    ] {
+        let error = client.simple_query(sql).unwrap_err();
+        assert_eq!(error.code(), Some(&SqlState::SYNTAX_ERROR), "{sql}");
+        let name = file_name("V1__x.sql").unwrap();
+        let found = check(&name, sql.as_bytes().to_vec(), "V1__x.sql", &[]);
+        assert_eq!(found.len(), 1, "{sql}: {found:?}");
+    }
 }

@@ -8,6 +8,7 @@ mod adapt;
 mod check;
 mod ident;
 mod nesting;
+mod open;
 mod other_tools;
 mod parse;
 mod placeholders;

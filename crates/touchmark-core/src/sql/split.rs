@@ -1,8 +1,9 @@
-//! Where the statements of a text begin and end, as `psql` splits them.
+//! Where the statements of a text begin and end, as the server splits them.
 
 use std::ops::Range;
 
 use super::Finding;
+use super::open::{Copy, Open, Opened, ends_name};
 use super::token::{Kind, Lexer, Token};
 
 /// A text, split.
@@ -22,8 +23,7 @@ pub(crate) struct Source {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Piece {
     pub(crate) span: Range<usize>,
-    /// Whether the parser would read it as the server does. False behind an unclosed quote, where
-    /// everything that it says would be noise, and for the rare strings that it lexes wrongly.
+    /// Whether it can be parsed: behind an unclosed quote, everything that the parser says would be noise.
     pub(crate) readable: bool,
 }
 
@@ -55,7 +55,6 @@ pub(crate) fn split(sql: &str) -> Source {
             }
         } else {
             splitter.token(token);
-            splitter.open.readable &= !std::mem::take(&mut lexer.corrected);
         }
     }
     splitter.end_of_file();
@@ -68,62 +67,6 @@ struct Splitter<'a> {
     open: Open,
 }
 
-/// The statement that is being read.
-struct Open {
-    span: Option<Range<usize>>,
-    readable: bool,
-    /// The first tokens: what `CREATE OR REPLACE FUNCTION` needs.
-    head: Vec<Token>,
-    previous: Option<Token>,
-    depth: usize,
-    outermost: Range<usize>,
-    /// How many `END`s are missing in a `BEGIN ATOMIC` body.
-    body: usize,
-    body_start: Range<usize>,
-    copy: Option<Copy>,
-}
-
-/// A `COPY` from or to the client.
-struct Copy {
-    /// Where `STDIN` or `STDOUT` stands.
-    stream: Range<usize>,
-    is_input: bool,
-}
-
-impl Default for Open {
-    fn default() -> Open {
-        Open {
-            span: None,
-            readable: true,
-            head: Vec::new(),
-            previous: None,
-            depth: 0,
-            outermost: 0..0,
-            body: 0,
-            body_start: 0..0,
-            copy: None,
-        }
-    }
-}
-
-impl Open {
-    /// Whether a semicolon ends the statement here. In the list of a `CREATE RULE`, which is in
-    /// parentheses, and in a `BEGIN ATOMIC` body it doesn't.
-    fn is_complete(&self) -> bool {
-        self.depth == 0 && self.body == 0
-    }
-
-    fn is_routine(&self, sql: &str) -> bool {
-        let is = |at: usize, word: &str| self.head.get(at).is_some_and(|t| t.is(sql, word));
-        let name = if is(1, "or") && is(2, "replace") {
-            3
-        } else {
-            1
-        };
-        is(0, "create") && (is(name, "function") || is(name, "procedure"))
-    }
-}
-
 impl Splitter<'_> {
     fn token(&mut self, token: Token) {
         let sql = self.sql;
@@ -133,29 +76,39 @@ impl Splitter<'_> {
         if open.head.len() < 4 {
             open.head.push(token);
         }
-        let previous = open.previous.replace(token);
+        let previous = open.previous[0];
+        if open.is_in_body() && open.ends_in_case(sql) && !ends_name(sql, &token) {
+            let span = previous.map_or(token.span(), |case| case.span());
+            open.open(Opened::Case, span);
+        }
+        open.previous = [Some(token), previous];
         let follows = |word: &str| previous.is_some_and(|p| p.is(sql, word));
         match token.kind {
-            Kind::Open => {
-                if open.depth == 0 {
-                    open.outermost = token.span();
-                }
-                open.depth += 1;
-            }
-            Kind::Close => open.depth = open.depth.saturating_sub(1),
-            Kind::Word if open.body > 0 => {
-                // `x.end` and `AS end` are names.
-                let is_name = follows("as") || previous.is_some_and(|p| p.text(sql) == ".");
-                if token.is(sql, "case") && !is_name {
-                    open.body += 1;
-                } else if token.is(sql, "end") && !is_name {
-                    open.body -= 1;
+            Kind::Open => open.open(Opened::Parenthesis, token.span()),
+            Kind::Close => open.close(Opened::Parenthesis),
+            // A statement of a body ends, and what is open in it is its own error.
+            Kind::Semicolon => {
+                while open.innermost() == Some(Opened::Case) {
+                    open.nesting.pop();
                 }
             }
-            Kind::Word if open.depth == 0 => {
+            Kind::Word if open.is_in_body() => {
+                let is_first =
+                    follows("atomic") || previous.is_some_and(|p| p.kind == Kind::Semicolon);
+                let is_column = previous.is_some_and(|p| p.text(sql) == ".");
+                if token.is(sql, "end") {
+                    match open.innermost() {
+                        Some(Opened::Case) if !is_column => open.close(Opened::Case),
+                        Some(Opened::Body) if is_first => open.close(Opened::Body),
+                        // A name: `SELECT 1 end`.
+                        _ => {}
+                    }
+                }
+            }
+            Kind::Word if open.nesting.is_empty() => {
                 if token.is(sql, "atomic") && follows("begin") && open.is_routine(sql) {
-                    open.body = 1;
-                    open.body_start = previous.map_or(token.start, |p| p.start)..token.end;
+                    let start = previous.map_or(token.start, |p| p.start);
+                    open.open(Opened::Body, start..token.end);
                 }
                 let is_stream = token.is(sql, "stdin") || token.is(sql, "stdout");
                 let is_copy = open.head.first().is_some_and(|t| t.is(sql, "copy"));
@@ -223,31 +176,26 @@ impl Splitter<'_> {
             self.open.span = Some(start..token.end);
         }
         // The rest of the text belongs to the quote, so nothing can be said about what is open.
-        self.open.depth = 0;
-        self.open.body = 0;
+        self.open.nesting.clear();
     }
 
     fn end_of_file(&mut self) {
-        if self.open.body > 0 {
+        let parenthesis = self.open.outermost(Opened::Parenthesis);
+        let body = self.open.outermost(Opened::Body);
+        let finding = match (parenthesis, body) {
+            (Some(opening), _) => Some((opening, "unclosed parenthesis", "close it with `)`")),
+            (None, Some(opening)) => Some((
+                opening,
+                "unterminated `BEGIN ATOMIC` body",
+                "close it with `END`, behind the semicolon of its last statement: in `SELECT 1 END` it names the column",
+            )),
+            (None, None) => None,
+        };
+        if let Some((opening, message, help)) = finding {
+            let finding = Finding::error(opening.span.clone(), message, help);
+            let finding = finding.label("opened here, and never closed");
             self.open.readable = false;
-            self.out.findings.push(
-                Finding::error(
-                    self.open.body_start.clone(),
-                    "unterminated `BEGIN ATOMIC` body",
-                    "close it with `END`",
-                )
-                .label("opened here, and never closed"),
-            );
-        } else if self.open.depth > 0 {
-            self.open.readable = false;
-            self.out.findings.push(
-                Finding::error(
-                    self.open.outermost.clone(),
-                    "unclosed parenthesis",
-                    "close it with `)`",
-                )
-                .label("opened here, and never closed"),
-            );
+            self.out.findings.push(finding);
         }
         if let Some(copy) = self.open.copy.take() {
             self.copy(copy);

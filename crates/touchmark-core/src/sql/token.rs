@@ -72,9 +72,9 @@ pub(crate) struct Lexer<'a> {
     inner: Box<dyn Iterator<Item = squawk_lexer::Token> + 'a>,
     at: usize,
     escaped: Continuation,
-    /// Whether a string was found that squawk's lexer, and so its parser, reads wrongly.
-    pub(crate) corrected: bool,
 }
+
+const BYTE_ORDER_MARK: &str = "\u{feff}";
 
 /// Where we are behind an `E'…'` string: a string after a line end continues it, and its
 /// backslashes still escape. squawk's lexer starts a new string there.
@@ -96,7 +96,6 @@ impl<'a> Lexer<'a> {
             inner: Box::new(std::iter::empty()),
             at,
             escaped: Continuation::No,
-            corrected: false,
         };
         lexer.jump(at);
         lexer
@@ -134,7 +133,16 @@ impl Iterator for Lexer<'_> {
         }
         let start = self.at;
         let mut end = start + raw.len as usize;
-        let (kind, mut terminated) = convert(raw.kind);
+        let (mut kind, mut terminated) = convert(raw.kind);
+        // squawk's lexer skips a byte order mark where it begins; to the server it is a letter.
+        if kind == Kind::Space && self.sql[start..end] == *BYTE_ORDER_MARK {
+            let is_cont =
+                |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '$' || !c.is_ascii();
+            let rest = &self.sql[end..];
+            end += rest.find(|c| !is_cont(c)).unwrap_or(rest.len());
+            kind = Kind::Word;
+            self.jump(end);
+        }
         let is_plain_string = matches!(
             raw.kind,
             TokenKind::Literal {
@@ -146,7 +154,6 @@ impl Iterator for Lexer<'_> {
             (Kind::String, Continuation::NextLine) if is_plain_string => {
                 let (real_end, real_terminated) = self.escaped_string_end(start);
                 if (real_end, real_terminated) != (end, terminated) {
-                    self.corrected = true;
                     (end, terminated) = (real_end, real_terminated);
                     self.jump(end);
                 }
@@ -221,6 +228,14 @@ mod tests {
         check("E'a'\n'b'\n'c\\'' d", &["E'a'", "'b'", "'c\\''", "d"]);
         check("E'a' 'b\\' d", &["E'a'", "'b\\'", "d"]);
         check("'a'\n'b\\' d", &["'a'", "'b\\'", "d"]);
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_a_letter_wherever_the_text_begins() {
+        check("\u{feff}SELECT 1", &["\u{feff}SELECT", "1"]);
+        check("\u{feff}; \u{feff}a", &["\u{feff}", ";", "\u{feff}a"]);
+        let token = Lexer::starting_at("a;\u{feff}b c", 2).next();
+        assert_eq!(token.map(|t| (t.kind, t.end)), Some((Kind::Word, 6)));
     }
 
     #[test]

@@ -82,6 +82,11 @@ fn b32_bodies_and_lists() {
     );
     let procedure = "create procedure p() begin atomic; insert into t values (1); end";
     check(&format!("{procedure} ; SELECT 2"), &[procedure, "SELECT 2"]);
+    // Words that name columns close and open nothing.
+    let names = "CREATE FUNCTION f() RETURNS record BEGIN ATOMIC SELECT 1 case, 2 end; SELECT 3 end FROM t; END";
+    for header in ["", "-- touchmark: unparsed\n"] {
+        check(&format!("{header}{names}; SELECT 2"), &[names, "SELECT 2"]);
+    }
     let empty = "CREATE FUNCTION f() RETURNS void BEGIN ATOMIC END";
     check(&format!("{empty};SELECT 2"), &[empty, "SELECT 2"]);
     let rule = "CREATE RULE r AS ON INSERT TO t DO ALSO (INSERT INTO a VALUES (1); DELETE FROM b)";
