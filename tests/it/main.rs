@@ -14,6 +14,7 @@ mod audit;
 mod battery;
 mod concurrency;
 mod failover;
+mod grammar;
 mod history;
 mod interrupts;
 mod kills;

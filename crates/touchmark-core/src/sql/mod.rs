@@ -1,11 +1,12 @@
 //! The one place where SQL is read.
 //!
-//! The lexer and the parser are squawk's. What is here makes of them what a migration needs:
-//! tokens as the server lexes them, statements as `psql` splits them, what a statement means for
-//! a run without a transaction, and the content that is refused.
+//! The lexer is squawk's, and so is the parser that finds words for what is wrong; what a syntax error is, the server's
+//! own grammar says. What is here makes of them what a migration needs: tokens as the server lexes them, statements as
+//! it splits them, what a statement means for a run without a transaction, and the content that is refused.
 
 mod adapt;
 mod check;
+mod grammar;
 mod ident;
 mod nesting;
 mod open;
