@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::Finding;
+use super::characters;
 use super::parse::SyntaxCheck;
 use super::split::{Piece, Source};
 use super::statement::{Head, refusal};
@@ -23,10 +24,19 @@ pub(crate) fn check(sql: &str, source: &Source, directives: &Directives) -> Vec<
         }
         context.remember(&head);
         let is_fine = findings.len() == before;
-        if is_fine && piece.readable && !directives.unparsed {
-            findings.extend(syntax.error(piece.span.clone()));
+        let is_read = is_fine && piece.readable && !directives.unparsed;
+        let found = characters::find(sql, piece.span.clone());
+        match found.cause.filter(|_| is_read) {
+            Some(cause) => findings.push(cause),
+            None => {
+                findings.extend(found.warnings);
+                if is_read {
+                    findings.extend(syntax.error(piece.span.clone()));
+                }
+            }
         }
     }
+    findings.extend(characters::turned(sql));
     findings
 }
 

@@ -5,6 +5,7 @@
 //! it splits them, what a statement means for a run without a transaction, and the content that is refused.
 
 mod adapt;
+mod characters;
 mod check;
 mod grammar;
 mod ident;

@@ -319,3 +319,167 @@ fn settings_do_not_last_in_a_file_without_a_transaction() {
         "{header}UPDATE t SET a = 1;\nALTER TABLE t SET (fillfactor = 50);"
     ));
 }
+
+#[test]
+fn a_character_that_makes_a_syntax_error_is_its_cause() {
+    for (sql, expected) in [
+        (
+            "SELECT\u{a0}1;",
+            "1:7: syntax error: U+00A0 (no-break space) in `SELECT\\u{a0}1`",
+        ),
+        (
+            "SELECT 1;\n\u{feff}SELECT 2;",
+            "2:1: syntax error: U+FEFF (byte order mark) in `\\u{feff}SELECT`",
+        ),
+        (
+            "SEL\u{200b}ECT 1;",
+            "1:4: syntax error: U+200B (zero width space) in `SEL\\u{200b}ECT`",
+        ),
+        (
+            "SELECT 1\u{200e};",
+            "1:9: syntax error: U+200E (left-to-right mark) in `1\\u{200e}`",
+        ),
+        (
+            "SELECT 1\u{2028}FROM t;",
+            "1:9: syntax error: U+2028 (line separator) in `1\\u{2028}FROM`",
+        ),
+        (
+            "SELECT 1\u{ad};",
+            "1:9: syntax error: U+00AD (soft hyphen) in `1\\u{ad}`",
+        ),
+        (
+            "SELECT 1；\nSELECT 2;",
+            "1:9: syntax error: U+FF1B (which looks like `;`) in `1；`",
+        ),
+        (
+            "INSERT INTO t VALUES （1）;",
+            "1:22: syntax error: U+FF08 (which looks like `(`) in `（1）`",
+        ),
+        (
+            "SELECT 1 WHERE 2 − 1 > 0;",
+            "1:18: syntax error: U+2212 (which looks like `-`) in `−`",
+        ),
+        (
+            "\u{202e}SELECT 1;",
+            "1:1: syntax error: U+202E (an invisible character) in `\\u{202e}SELECT`",
+        ),
+        (
+            "SELECT\u{3000}1;",
+            "1:7: syntax error: U+3000 (a space that is not the one of ASCII)",
+        ),
+    ] {
+        wrong(sql, &[expected]);
+    }
+    // The first error is theirs; what else is wrong comes next.
+    wrong(
+        "CREATE TABLE\u{a0}t (a\u{a0}int,);",
+        &["1:13: syntax error: U+00A0"],
+    );
+
+    // What is wrong without them is not theirs.
+    for sql in [
+        "SELECT a, FROM t\u{200b};",
+        "CREATE TABLE t (a\u{200b} int,);",
+    ] {
+        let found = lines(sql);
+        assert_eq!(found.len(), 2, "{found:?}");
+        let has = |what: &str| found.iter().any(|line| line.contains(what));
+        assert!(has("warning: U+200B"), "{found:?}");
+        assert!(
+            has("error: syntax error: unexpected trailing comma"),
+            "{found:?}"
+        );
+    }
+}
+
+#[test]
+fn a_character_that_becomes_part_of_a_name_is_a_warning() {
+    #[track_caller]
+    fn warns(sql: &str, expected: &str) {
+        let found = lines(sql);
+        assert_eq!(found, [format!("migrations/V1__x.sql:{expected}")], "{sql}");
+    }
+    warns(
+        "DROP TABLE a\u{200b};",
+        "1:13: warning: U+200B (zero width space) is part of the name `a\\u{200b}`",
+    );
+    warns(
+        "DROP TABLE a；",
+        "1:13: warning: U+FF1B (which looks like `;`) is part of the name `a；`",
+    );
+    warns(
+        "SELECT “a” FROM t;",
+        "1:8: warning: U+201C (which looks like `\"`) is part of the name `“a”`",
+    );
+    warns(
+        "CREATE TABLE t (a\u{a0}b int);",
+        "1:18: warning: U+00A0 (no-break space) is part of the name `a\\u{a0}b`",
+    );
+    warns(
+        "CREATE TABLE t (\"a\u{200b}\" int);",
+        "1:19: warning: U+200B (zero width space) is part of the name `\"a\\u{200b}\"`",
+    );
+    warns(
+        "-- touchmark: unparsed\nSELECT\u{a0}1;",
+        "2:7: warning: U+00A0 (no-break space) is part of the name `SELECT\\u{a0}1`",
+    );
+    let body = "DO $$\nBEGIN\n  PERFORM 1;\u{a0}\nEND $$;";
+    warns(
+        body,
+        "3:13: warning: U+00A0 (no-break space) is part of the name `\\u{a0}`",
+    );
+    let body =
+        "CREATE FUNCTION f() RETURNS int LANGUAGE plpgsql AS $f$ BEGIN x\u{200b} := 1; END $f$;";
+    warns(
+        body,
+        "1:64: warning: U+200B (zero width space) is part of the name `x\\u{200b}`",
+    );
+    for sql in [
+        "/* a\u{202e}b */ SELECT 1;",
+        "SELECT 1; -- \u{2066}a",
+        "SELECT 'a\u{202d}b';",
+    ] {
+        let found = lines(sql);
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(
+            found[0].contains("turns the direction of the rest of the line"),
+            "{found:?}"
+        );
+    }
+}
+
+#[test]
+fn text_in_any_script_is_fine() {
+    fine(
+        "COMMENT ON TABLE t IS 'سلام\u{200f} \u{2067}عليكم\u{2069} 👩\u{200d}👩\u{200d}👧 ❤\u{fe0f} a\u{a0}b “x” – …；';",
+    );
+    fine("-- No-break\u{a0}space, „quotes“ – and 日本語；（全角）\nSELECT 1; /* \u{200b} */");
+    fine(
+        "CREATE TABLE größe (名前 text, می\u{200c}خواهم int, \"売上（税込）\" int, \"l’été\" int, \"a – b\" int, ❤\u{fe0f} int);",
+    );
+    fine("SELECT E'\\u200b', U&'\\200B', $$\u{a0}$$;");
+    fine("CREATE FUNCTION f() RETURNS text LANGUAGE plpython3u AS $$ x\u{a0}= 1 $$;");
+    fine("DO $$ BEGIN RAISE NOTICE 'a\u{a0}b'; -- \u{a0}\nEND $$;");
+}
+
+/// The positions and words of errors that the server's grammar has found and the parser has not.
+#[test]
+fn what_only_the_servers_grammar_refuses() {
+    wrong("SELECT a < b < c;", &["1:14: syntax error: unexpected `<`"]);
+    wrong(
+        "SELECT a FROM t LIMIT 1, 2;",
+        &["1:17: syntax error: LIMIT #,# syntax is not supported"],
+    );
+    wrong("SELECT 1a;", &["1:8: syntax error: unexpected `1a`"]);
+    wrong(
+        "CREATE FUNCTION f() RETURNS bool LANGUAGE sql AS 'SELECT ''x'' < 2 < 3';",
+        &["1:68: syntax error: unexpected `<`"],
+    );
+    wrong(
+        "CREATE FUNCTION f() RETURNS int LANGUAGE sql AS $$\n  SELECT 1\n  FROM;\n$$;",
+        &["3:7: syntax error: expected from item"],
+    );
+    fine(
+        "CREATE FUNCTION f() RETURNS int LANGUAGE sql AS $$ SET NAMES 'UTF8'; ALTER ROLE r SET TIME ZONE 'UTC'; $$;",
+    );
+}
