@@ -16,24 +16,20 @@ fn killed_before_its_record(before: &str, statement: &str, is_done: &str) {
     let mut writing = writer.transaction().unwrap();
     writing.batch_execute("INSERT INTO t VALUES (1)").unwrap();
     let mut child = process(&db.url, file.path());
-    let waits = |query: &str| {
-        let sql = format!(
-            "SELECT coalesce(min(pid), 0) FROM pg_stat_activity WHERE datname = current_database() \
-             AND wait_event_type = 'Lock' AND query LIKE '{query}' AND pid <> pg_backend_pid()"
-        );
-        value(&db.url, &sql)
-    };
-    eventually("the statement waits", || {
-        waits(&format!("{statement}%")) != "0"
-    });
+    let waiting = format!(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
+         AND wait_event_type = 'Lock' AND query LIKE '{statement}%' AND pid <> pg_backend_pid()"
+    );
+    eventually("the statement waits", || value(&db.url, &waiting) != "0");
     let mut holding = clerk.transaction().unwrap();
     holding
         .batch_execute("LOCK TABLE touchmark_ledger IN EXCLUSIVE MODE")
         .unwrap();
     writing.commit().unwrap();
-    eventually("the record waits", || waits("%touchmark_ledger%") != "0");
+    let record = "SELECT coalesce(min(pid), 0) FROM pg_locks WHERE NOT granted AND relation = to_regclass('touchmark_ledger')";
+    eventually("the record waits", || value(&db.url, record) != "0");
     assert_eq!(value(&db.url, is_done), "t");
-    let backend = waits("%touchmark_ledger%");
+    let backend = value(&db.url, record);
     child.kill().unwrap();
     child.wait().unwrap();
     // The server, too: left alone, it would record what its client no longer asks for.
