@@ -77,6 +77,14 @@ pub(crate) fn carry_out(
     row: Option<&LedgerRow>,
 ) -> Result<(), Stop> {
     let unfinished = row.and_then(|row| Some((row.row, row.state.progress()?)));
+    // A statement that stands nowhere in the text would be recorded without being carried out.
+    if task.script.spans.len() != task.script.statements.len() {
+        return Err(Stop::Failed(Error::Server {
+            doing: "carry out a text without a transaction",
+            cause: "it is not known where its statements stand".into(),
+            code: None,
+        }));
+    }
     let reached = match unfinished {
         Some((row, progress)) => {
             check_unedited(task, progress)?;
