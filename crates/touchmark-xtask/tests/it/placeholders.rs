@@ -103,6 +103,8 @@ fn what_is_wrong_in_a_file() {
       |
     help: did you mean `${app_role}`? Else declare it under [workspace.metadata.touchmark.placeholders]: `app_rol = { as = "literal" }`, or `as = "identifier"` for a name
 
+    help: a file that is applied already is left as it is: `cargo xtask db-lock --seal` locks it, or says why it can't be carried out
+
     ---
     exit 10
     "#);
@@ -114,6 +116,8 @@ fn what_is_wrong_in_a_file() {
       |        ^^^^^^^^^^^^
       |
     help: declare it under [workspace.metadata.touchmark.placeholders]: `retention = { as = "literal" }`, or `as = "identifier"` for a name
+
+    help: a file that is applied already is left as it is: `cargo xtask db-lock --seal` locks it, or says why it can't be carried out
 
     ---
     exit 10
@@ -127,6 +131,8 @@ fn what_is_wrong_in_a_file() {
       |
     help: close the quotes before it: `'…' || ${days} || '…'`; `'$' || '{days}'` is this very text
 
+    help: a file that is applied already is left as it is: `cargo xtask db-lock --seal` locks it, or says why it can't be carried out
+
     ---
     exit 10
     "#);
@@ -138,6 +144,8 @@ fn what_is_wrong_in_a_file() {
       |              ^^^^^^^^^^^
       |
     help: it is replaced by a whole constant or a whole quoted name, so make what stands beside it a part of its value, or put a space between
+
+    help: a file that is applied already is left as it is: `cargo xtask db-lock --seal` locks it, or says why it can't be carried out
 
     ---
     exit 10
@@ -151,6 +159,8 @@ fn what_is_wrong_in_a_file() {
       |
     help: such a file is taken up by its text where it was interrupted, so write the value out, or move the statement into a migration of its own with a transaction
 
+    help: a file that is applied already is left as it is: `cargo xtask db-lock --seal` locks it, or says why it can't be carried out
+
     ---
     exit 10
     "#);
@@ -162,6 +172,8 @@ fn what_is_wrong_in_a_file() {
       |                                                           ^^^^^^^
       |
     help: write the function with `RETURN` or `BEGIN ATOMIC` instead of quotes (PostgreSQL 14), or let it read the value from a table or a setting; `'$' || '{days}'` is this very text
+
+    help: a file that is applied already is left as it is: `cargo xtask db-lock --seal` locks it, or says why it can't be carried out
 
     ---
     exit 10
