@@ -88,7 +88,10 @@ fn names_that_leave_nothing_out() {
         code == 1 && said.contains("  git         no `git`"),
         "{said}"
     );
-    assert!(said.contains("help: no test runs without cc, git"), "{said}");
+    assert!(
+        said.contains("help: no test runs without cc, git"),
+        "{said}"
+    );
 }
 
 /// Where nothing can be installed, setting up says so, and the same list.
