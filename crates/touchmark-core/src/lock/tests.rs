@@ -246,7 +246,7 @@ fn what_undoes_is_shown_where_it_is() {
     with.down = Some(Fingerprint([1; 8]));
     let shown = |locked: &Entry, file: &Entry| {
         let lock = Lock::new(vec![locked.clone()]);
-        let found = differences(&lock, &[file.clone()]);
+        let found = differences(&lock, std::slice::from_ref(file));
         found[0].diagnostic("migrations").render(false)
     };
     let new = shown(&without, &with);
