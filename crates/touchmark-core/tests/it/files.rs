@@ -212,7 +212,12 @@ fn b44_a_file_without_permission() {
     let folder = tempfile::tempdir().unwrap();
     mode(folder.path(), 0o755);
     let program = folder.path().join("tests");
-    fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+    // By a process of its own: what this one has open for writing, a child of another test would keep busy.
+    let copied = Command::new("cp")
+        .arg(std::env::current_exe().unwrap())
+        .arg(&program)
+        .status();
+    assert!(copied.unwrap().success());
     mode(&program, 0o755);
     let mut program = Command::new(program);
     if fs::metadata(folder.path()).unwrap().uid() == 0 {
