@@ -1,5 +1,7 @@
 //! What a migration changes for its session must not reach the record or the next migration.
 
+use touchmark::{Event, Migrator, Set};
+
 use crate::harness::*;
 
 /// Battery 28.
@@ -85,6 +87,36 @@ fn timeouts_of_the_role_do_not_stop_a_migration() {
         .unwrap();
     let set = encoded(&[("V1__slow.sql", "SELECT pg_sleep(0.6);")]);
     assert_eq!(applied(&db.url, &set), ["V1__slow"]);
+}
+
+/// Nor its record, which waits for somebody who has the ledger.
+#[test]
+fn timeouts_of_the_role_do_not_stop_a_record() {
+    let db = database();
+    client(&db.url)
+        .batch_execute(&format!(
+            "ALTER DATABASE \"{}\" SET statement_timeout = '300ms'",
+            db.name
+        ))
+        .unwrap();
+    let set = encoded(&[("V1__a.sql", "SELECT 1;"), ("V2__b.sql", "SELECT 2;")]);
+    let set = Set::from_bytes(&set);
+    let report = Migrator::new(&set)
+        .on_event(|event| {
+            if matches!(event, Event::Applying { migration, .. } if migration.version == 2) {
+                let mut other = client(&db.url);
+                other
+                    .batch_execute("BEGIN; LOCK TABLE touchmark_ledger IN SHARE MODE")
+                    .unwrap();
+                std::thread::spawn(move || {
+                    std::thread::sleep(std::time::Duration::from_millis(900));
+                    drop(other);
+                });
+            }
+        })
+        .run(&db.url);
+    let report = report.unwrap_or_else(|error| panic!("{}", error.report()));
+    assert_eq!(names(&report), ["V1__a", "V2__b"]);
 }
 
 #[test]

@@ -34,11 +34,7 @@ pub(super) enum Evidence {
 
 impl Evidence {
     fn not_done() -> Evidence {
-        Evidence::NotDone {
-            clean: Vec::new(),
-            instead: None,
-            mark: NextStatement::Started,
-        }
+        Evidence::cleaned(Vec::new())
     }
 
     fn cleaned(clean: Vec<String>) -> Evidence {

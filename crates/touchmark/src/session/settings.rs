@@ -2,7 +2,8 @@
 //!
 //! A session whose client is gone must let the lock go within a minute: the server's own default
 //! is two hours. `RESET ALL` takes the settings away, so whoever sends one sends [`settings`]
-//! behind it. A server's Unix socket has no such settings and ignores them.
+//! behind it. A server's Unix socket has no such settings and ignores them. Nor does a timeout of the
+//! role cut off a record, which may wait for a lock of others, or be that of a large file.
 
 use crate::lock::Scope;
 
@@ -14,6 +15,8 @@ const SESSION: &str = "SELECT pg_catalog.set_config('standard_conforming_strings
      pg_catalog.set_config('tcp_keepalives_interval', '10', false), \
      pg_catalog.set_config('tcp_keepalives_count', '3', false), \
      pg_catalog.set_config('tcp_user_timeout', '45s', false), \
+     pg_catalog.set_config('statement_timeout', '0', false), \
+     pg_catalog.set_config('idle_in_transaction_session_timeout', '0', false), \
      CASE WHEN pg_catalog.current_setting('client_connection_check_interval', true) IS NOT NULL \
      AND pg_catalog.version() LIKE '%linux%' \
      THEN pg_catalog.set_config('client_connection_check_interval', '5s', false) END, \
@@ -32,4 +35,5 @@ pub(crate) const fn settings(scope: Scope) -> &'static str {
 /// two messages of one transaction the server waits for the run, whatever the role says; but not
 /// for one that is gone.
 const TRANSACTION: &str = "SELECT pg_catalog.set_config('standard_conforming_strings', 'on', true), \
+     pg_catalog.set_config('statement_timeout', '0', true), \
      pg_catalog.set_config('idle_in_transaction_session_timeout', '60s', true)";
